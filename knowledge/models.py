@@ -1,0 +1,226 @@
+"""Scenes, and the atomic rules that agents may act on."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from pgvector.django import HnswIndex, VectorField
+
+from knowledge.embedding import EMBEDDING_DIMENSIONS
+from wowconsole.roles import AnyUser, sees_every_scene
+
+TITLE_LENGTH = 200
+TEXT_LENGTH = 4000  # a rule longer than this is several rules
+
+
+class SceneQuerySet(models.QuerySet["Scene"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the scenes a staff member works in; admins and auditors see all."""
+        return self if sees_every_scene(user) else self.filter(members__pk=user.pk)
+
+
+class Scene(models.Model):
+    """A business line. It scopes units, tools, conversations and staff."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, related_name="scenes", blank=True
+    )
+
+    objects = SceneQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UnitStatus(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    PUBLISHED = "published", "Published"
+    ARCHIVED = "archived", "Archived"
+
+
+class Risk(models.TextChoices):
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+
+
+class UnitQuerySet(models.QuerySet["KnowledgeUnit"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the units of the user's scenes."""
+        if sees_every_scene(user):
+            return self
+        return self.filter(scene__members__pk=user.pk)
+
+    def with_latest(self) -> Self:
+        """Fetch what a list shows of each unit, in one query."""
+        return self.select_related("scene", "latest", "live", "owner")
+
+
+class KnowledgeUnit(models.Model):
+    """One rule: a condition and the answer or action that follows from it.
+
+    The row is the rule's identity; its text lives in revisions. `latest` is what an
+    author last saved, `live` what agents may use now; they differ while an edit waits
+    to be published. Staff and models name a unit by its primary key, "rule 112".
+    """
+
+    scene = models.ForeignKey(Scene, on_delete=models.PROTECT, related_name="units")
+    external_id = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001
+    # ^ null, not "", where another system has no name for it: unique only among names
+    status = models.CharField(max_length=10, choices=UnitStatus, default=UnitStatus.DRAFT)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="units"
+    )
+    # Null only inside the transaction that creates the unit: the revision needs its key.
+    latest = models.ForeignKey(
+        "Revision", on_delete=models.PROTECT, null=True, related_name="+", editable=False
+    )
+    live = models.ForeignKey(
+        "Revision", on_delete=models.PROTECT, null=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)  # for the list
+
+    objects = UnitQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="unit_status_known", condition=Q(status__in=UnitStatus.values)
+            ),
+            models.CheckConstraint(
+                name="unit_live_when_published",
+                condition=Q(status=UnitStatus.PUBLISHED, live__isnull=False)
+                | (~Q(status=UnitStatus.PUBLISHED) & Q(live__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                name="unit_external_id_unique_in_scene",
+                fields=["scene", "external_id"],
+                violation_error_message="This scene already has a unit with that external id.",
+            ),
+        ]
+        indexes = [models.Index(name="unit_newest", fields=["-updated_at", "-id"])]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.latest.title if self.latest else ''}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("knowledge:unit-detail", args=[self.pk])
+
+    @property
+    def has_unpublished_edit(self) -> bool:
+        return self.live_id is not None and self.live_id != self.latest_id
+
+
+class Revision(models.Model):
+    """The text of a unit as it was saved once. Rows never change (a trigger sees to it)."""
+
+    unit = models.ForeignKey(KnowledgeUnit, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()  # 1, 2, 3… within the unit
+    title = models.CharField(max_length=TITLE_LENGTH)
+    condition = models.TextField(max_length=TEXT_LENGTH)
+    content = models.TextField("answer or action", max_length=TEXT_LENGTH)
+    questions = ArrayField(
+        models.CharField(max_length=500), default=list, blank=True, verbose_name="other wordings"
+    )
+    priority = models.SmallIntegerField(default=0)  # breaks ties in retrieval; higher wins
+    risk = models.CharField(max_length=6, choices=Risk, default=Risk.LOW)
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True)
+    source = models.CharField(max_length=300, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="revisions"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(name="revision_number_unique", fields=["unit", "number"]),
+            models.CheckConstraint(name="revision_risk_known", condition=Q(risk__in=Risk.values)),
+            models.CheckConstraint(
+                name="revision_valid_until_after_from",
+                condition=Q(valid_from__isnull=True)
+                | Q(valid_until__isnull=True)
+                | Q(valid_until__gt=F("valid_from")),
+                violation_error_message="The rule must end after it begins.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} (revision {self.number})"
+
+
+class Publication(models.Model):
+    """The ledger of what was live when: a unit's revision went live, or nothing did.
+
+    Rows are only added. `revision` is null where a unit was archived.
+    """
+
+    unit = models.ForeignKey(KnowledgeUnit, on_delete=models.CASCADE, related_name="publications")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, null=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.unit_id} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class HookKind(models.TextChoices):
+    TITLE = "title", "Title"
+    CONDITION = "condition", "Condition"
+    QUESTION = "question", "Other wording"
+    CONTENT = "content", "Answer"
+
+
+class Hook(models.Model):
+    """A text by which a published revision is found: by meaning and by words.
+
+    Hooks exist for live revisions only and are written in the publishing transaction,
+    so that whoever sees the unit published also finds it.
+    """
+
+    unit = models.ForeignKey(KnowledgeUnit, on_delete=models.CASCADE, related_name="hooks")
+    kind = models.CharField(max_length=10, choices=HookKind)
+    text = models.TextField()
+    words = models.GeneratedField(
+        expression=SearchVector("text", config="english"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+    embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="hook_kind_known", condition=Q(kind__in=HookKind.values))
+        ]
+        indexes = [
+            GinIndex(name="hook_words", fields=["words"]),
+            HnswIndex(
+                name="hook_embedding_cosine",
+                fields=["embedding"],
+                opclasses=["vector_cosine_ops"],
+                m=16,
+                ef_construction=64,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+

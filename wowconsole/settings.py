@@ -1,0 +1,233 @@
+"""Settings. Every value that differs between places is an environment variable.
+
+The README lists the variables; each embedded part (database, broker, engine) gives
+way to an external one by setting a single variable.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from wowconsole.env import env_bool, env_int, env_list, env_secret, env_text
+from wowconsole.stack.paths import postgres_url, secret_key, valkey_url
+
+# Core
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME_DIR = Path(env_text("WOWCONSOLE_HOME", default=str(BASE_DIR / ".local"))).resolve()
+MODELS_DIR = HOME_DIR / "models"
+ARTIFACTS_DIR = Path(env_text("ARTIFACTS_DIR", default=str(HOME_DIR / "artifacts"))).resolve()
+STARTER_ADAPTER_DIR = BASE_DIR / "agents" / "adapters" / "starter"
+
+DEBUG = env_bool("DEBUG", default=False)
+DEMO = env_bool("DEMO", default=True)
+SECRET_KEY = env_secret("SECRET_KEY") or secret_key(HOME_DIR)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", default="127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", default="")
+PUBLIC_URL = env_text("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+ROOT_URLCONF = "wowconsole.urls"
+ASGI_APPLICATION = "wowconsole.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "bootstrap",
+    "channels",
+    "csp",
+    "django_bootstrap5",
+    "django_htmx",
+    "drf_spectacular",
+    "rest_framework",
+    "template_partials",
+    "wowconsole",
+    "knowledge",
+    "agents",
+    "dialogues",
+    "training",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "wowconsole.logs.RequestLogMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "wowconsole.errors.RefusedMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "wowconsole.navigation.navigation",
+            ],
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env_text("TIME_ZONE", default="UTC")
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = HOME_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # no collectstatic step on a fresh machine
+
+# Accounts and transport security
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "overview"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "wowconsole.accounts.ClosedSignup"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+
+HTTPS = env_bool("HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = env_int("HSTS_SECONDS", default=31_536_000 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes speak plain HTTP
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "style-src": ["'self'", "'unsafe-inline'"],  # htmx's indicator, SVG charts
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Storage
+
+
+def database(url: str) -> dict[str, Any]:
+    """Read a libpq URL into Django's form; a Unix socket is ?host=/folder."""
+    try:
+        parts = conninfo_to_dict(url)
+    except Exception as error:
+        raise ImproperlyConfigured(f"DATABASE_URL is not readable: {error}") from None
+    options: dict[str, Any] = {"options": "-c hnsw.iterative_scan=strict_order"}
+    options |= {name: parts[name] for name in ("sslmode", "sslrootcert") if name in parts}
+    if pool_size := env_int("DATABASE_POOL_SIZE", default=0):
+        options["pool"] = {"min_size": 2, "max_size": pool_size, "timeout": 10}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.get("dbname", "wowconsole"),
+        "USER": parts.get("user", ""),
+        "PASSWORD": parts.get("password", ""),
+        "HOST": parts.get("host", ""),
+        "PORT": parts.get("port", ""),
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {"default": database(env_secret("DATABASE_URL") or postgres_url(HOME_DIR))}
+REDIS_URL = env_secret("REDIS_URL") or valkey_url(HOME_DIR)
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+
+# Queues and sockets
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+# Celery names Unix sockets differently from redis-py.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_TASK_IGNORE_RESULT = True  # state lives in rows
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Runs are rows with leases, so no task needs the broker's patience for long.
+    "visibility_timeout": 24 * 3600,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    "socket_keepalive": True,
+}
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {"training.tasks.execute_run": {"queue": "gpu"}}
+CELERY_BEAT_SCHEDULE = {
+    "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
+    "requeue-silent-runs": {"task": "training.tasks.requeue_silent_runs", "schedule": 10.0},
+}
+
+# Models: chat engine and embeddings
+
+ENGINE_URL = env_text("ENGINE_URL", default="http://127.0.0.1:8100/v1").rstrip("/")
+ENGINE_API_KEY = env_secret("ENGINE_API_KEY") or "none"
+ENGINE_TIMEOUT_SECONDS = env_int("ENGINE_TIMEOUT_SECONDS", default=60)
+DEMO_SHOP_TOKEN = SECRET_KEY[:16]  # the demo business trusts this installation only
+
+# API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "wowconsole.apikeys.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["wowconsole.apikeys.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "wowconsole.apikeys.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "wowconsole.errors.api_exception_handler",
+    "DEFAULT_THROTTLE_RATES": {"chat-sessions": "30/min"},
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "WOWConsole",
+    "DESCRIPTION": "Rules, dialogues, judgements, data sets, runs and releases.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+}
+
+# Logs: one JSON object a line when not on a terminal
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"structured": {"()": "wowconsole.logs.formatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", default="INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "openai": {"level": "WARNING"}},
+}

@@ -1,0 +1,23 @@
+"""A throw-away PostgreSQL and Valkey for a test session: quick, and not durable."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from wowconsole.stack import postgres, valkey
+from wowconsole.stack.paths import postgres_url, valkey_url
+
+
+@contextmanager
+def ephemeral(home: Path) -> Iterator[dict[str, str]]:
+    """Run both below `home` and yield the variables that lead to them."""
+    home.mkdir(parents=True, exist_ok=True)
+    database = postgres.server(home, fsync="off", synchronous_commit="off", full_page_writes="off")
+    broker = valkey.server(home)
+    with ExitStack() as running:
+        for child in (database, broker):
+            child.start()
+            running.callback(child.stop)
+        postgres.wait_until_ready(database, home)
+        valkey.wait_until_ready(broker, home)
+        yield {"DATABASE_URL": postgres_url(home), "REDIS_URL": valkey_url(home)}
