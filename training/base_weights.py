@@ -38,7 +38,9 @@ def ensure_hf_copy(model_dir: Path) -> Path:
     scratch = Path(tempfile.mkdtemp(prefix=f".{COPY_NAME}-", dir=model_dir))
     try:
         _convert(source.resolve(), scratch)
-        scratch.chmod(0o755)  # mkdtemp's 0700 would hide the weights from another account
+        scratch.chmod(0o755)  # mkdtemp's 0700 and safetensors' 0600 hide from other accounts
+        for path in scratch.iterdir():
+            path.chmod(0o644)
         _move_unless_there(scratch, copy)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -9,17 +9,10 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # before the routes below, which import models
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 
 from dialogues.routing import websocket_urlpatterns
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
-        ),
-    }
-)
+# The chat socket is opened by a token, never by a cookie, so it may come from any page:
+# checking the origin would only keep out apps and embedded windows.
+application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})

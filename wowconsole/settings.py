@@ -7,11 +7,14 @@ way to an external one by setting a single variable.
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from wowconsole.env import env_bool, env_int, env_list, env_secret, env_text
 from wowconsole.stack.paths import postgres_url, secret_key, valkey_url
+
+django_stubs_ext.monkeypatch()  # ModelAdmin[Unit] and ModelForm[Unit] also at run time
 
 # Core
 
@@ -229,5 +232,5 @@ LOGGING = {
     "formatters": {"structured": {"()": "wowconsole.logs.formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", default="INFO")},
-    "loggers": {"httpx": {"level": "WARNING"}, "openai": {"level": "WARNING"}},
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpx2", "openai")},
 }

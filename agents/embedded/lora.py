@@ -4,6 +4,7 @@ Knows the Llama family alone, whose query and key rows GGUF keeps in another ord
 """
 
 import json
+import logging
 import math
 import re
 import struct
@@ -30,9 +31,20 @@ GGUF_NAMES = {
 }
 KEY_PATTERN = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.(.+)\.lora_([AB])\.weight$")
 # What changes the arithmetic of a LoRA and has no counterpart in llama.cpp's adapter.
-REFUSED_OPTIONS = ("use_dora", "fan_in_fan_out", "lora_bias", "rank_pattern", "alpha_pattern",
-                   "modules_to_save", "trainable_token_indices", "layer_replication")
+REFUSED_OPTIONS = (
+    "use_dora",
+    "fan_in_fan_out",
+    "lora_bias",
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layer_replication",
+)
 MAX_HEADER_BYTES = 100_000_000
+
+# gguf reports every file it writes; that is noise in the engine's log.
+logging.getLogger("gguf").setLevel(logging.WARNING)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -205,7 +217,9 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, FloatArray]]:
             start, end = entry["data_offsets"]
             raw = data[8 + length + start : 8 + length + end].tobytes()
             yield key, _to_float32(raw, entry["dtype"]).reshape(entry["shape"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except AdapterError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{path.name} has a broken safetensors header.") from error
 
 

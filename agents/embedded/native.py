@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from typing import Any
 
 KEY_VARIABLE = "EMBEDDED_ENGINE_KEY"
 HOST_CACHE_MIB = 128  # prefixes of other system prompts, kept outside the slots
@@ -40,8 +41,10 @@ def main() -> None:
     os._exit(0)
 
 
-def start(options: Options, key: str) -> "xllamacpp.Server":
+def start(options: Options, key: str) -> Any:  # Any: the package has no types
     """Load the model and listen on a free loopback port, for holders of `key` only."""
+    import xllamacpp
+
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.model_alias = {options.name}
@@ -60,6 +63,4 @@ def start(options: Options, key: str) -> "xllamacpp.Server":
 
 
 if __name__ == "__main__":
-    import xllamacpp
-
     main()

@@ -82,20 +82,14 @@ class TestPostgres:
     def test_without_namespaces_root_runs_it_as_nobody(self, tmp_path):
         for folder in (tmp_path, *tmp_path.parents[:2]):
             folder.chmod(0o755)
-        with (
-            mock.patch.object(privileges, "enter_namespace", side_effect=PermissionError),
-            mock.patch.object(privileges.unprivileged, "__wrapped__", create=True),
-        ):
-            privileges.unprivileged.cache_clear()
-            try:
-                with running_postgres(tmp_path):
-                    assert query(tmp_path, "SELECT 1") == [(1,)]
-                assert (tmp_path / "postgres").stat().st_uid == paths.NOBODY
-            finally:
-                privileges.unprivileged.cache_clear()
         privileges.unprivileged.cache_clear()
-        with running_postgres(tmp_path):
-            assert query(tmp_path, "SELECT 1") == [(1,)]
+        with mock.patch.object(privileges, "enter_namespace", side_effect=PermissionError):
+            with running_postgres(tmp_path):
+                query(tmp_path, "CREATE TABLE kept AS SELECT 42 AS answer")
+            assert (tmp_path / "postgres").stat().st_uid == paths.NOBODY
+        privileges.unprivileged.cache_clear()
+        with running_postgres(tmp_path):  # and back: files follow whoever runs it
+            assert query(tmp_path, "SELECT answer FROM kept") == [(42,)]
 
     def test_a_server_that_cannot_start_says_why(self, tmp_path):
         server = postgres.server(tmp_path, shared_buffers="nonsense")
@@ -157,21 +151,23 @@ class TestChildren:
         return Child(name="sample", command=command, log=tmp_path / "sample.log", **options)
 
     def test_one_that_ignores_the_request_is_killed_in_time(self, tmp_path):
-        deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-        child = self.child(tmp_path, [sys.executable, "-c", deaf], stop_seconds=0.2)
+        deaf = ["sh", "-c", "trap '' TERM; echo deaf; while true; do sleep 1; done"]
+        child = self.child(tmp_path, deaf, stop_seconds=0.2)
         child.start()
         wait_for(lambda: "deaf" in child.last_words())
         child.stop()
         assert child.exit_code() == -signal.SIGKILL
 
-    def test_one_dies_with_its_parent(self, tmp_path):
-        parent = subprocess.Popen(
-            [sys.executable, "-c", ORPHAN_MAKER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        )
-        pid = int(parent.stdout.readline())
-        parent.kill()
-        parent.communicate()
-        wait_for(lambda: not running(pid))
+    def test_children_and_their_pools_die_with_a_killed_console(self, tmp_path):
+        log = tmp_path / "sample.log"
+        console = subprocess.Popen([sys.executable, "-c", CONSOLE, str(log)])
+        wait_for(lambda: log.exists() and log.read_text().endswith("\n"))
+        leader, member = map(int, log.read_text().split())
+        assert running(leader)
+        assert running(member)
+        console.kill()
+        console.wait()
+        wait_for(lambda: not running(leader) and not running(member))
 
     def test_one_that_dies_is_restarted_and_the_terminal_told(self, tmp_path):
         said = []
@@ -190,7 +186,7 @@ class TestChildren:
         supervisor.start(self.child(tmp_path, ["sh", "-c", "echo broken; exit 3"]), vital=True)
         with (
             mock.patch("wowconsole.stack.supervisor.LONGEST_PAUSE_SECONDS", 0.01),
-            pytest.raises(StackError, match="(?s)sample does not stay up.*broken"),
+            pytest.raises(StackError, match=r"(?s)sample does not stay up.*broken"),
         ):
             wait_for(lambda: not watched(supervisor))
 
@@ -218,13 +214,13 @@ class TestTerminal:
         assert missing_parts(f"http://127.0.0.1:{checks.free_port()}/readyz") == "web"
 
 
-ORPHAN_MAKER = """
+CONSOLE = """
 import sys, time
 from pathlib import Path
 from wowconsole.stack.processes import Child
-child = Child(name="c", command=["sleep", "60"], log=Path(sys.argv[1]) / "c.log")
-child.start()
-print(child.process.pid, flush=True)
+from wowconsole.stack.supervisor import Supervisor
+pool = ["sh", "-c", "sleep 60 & echo $$ $!; wait"]
+Supervisor(print).start(Child(name="sample", command=pool, log=Path(sys.argv[1])))
 time.sleep(60)
 """
 

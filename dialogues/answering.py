@@ -1,0 +1,231 @@
+"""Answering a turn: what the master agent does becomes events, and the turn is stored whole.
+
+Runs where the customer's socket is, for speed; when that process dies, a worker finishes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from agents import master
+from agents.actions import HANDOFF, DialogueAction
+from agents.master import TurnContext
+from agents.prompting import LINES_SHOWN, Line
+from dialogues import events, services
+from dialogues.models import Event, EventKind, Role, Turn, TurnStatus, TurnUnit
+from knowledge.searching import Found
+from wowconsole.logs import bind
+
+logger = logging.getLogger(__name__)
+
+NO_RELEASE = "Nobody can answer yet: no release is live. A colleague will read this."
+MOST_ATTEMPTS = 3  # processes that may die over one turn
+_background: set[asyncio.Task[None]] = set()  # asyncio itself holds tasks only weakly
+
+
+@dataclass(slots=True)
+class Record:
+    """What is collected while a turn runs."""
+
+    started: float = field(default_factory=time.perf_counter)
+    found: list[Found] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` on this loop, and keep it from being collected half way."""
+    task = asyncio.create_task(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+async def answer_conversation(conversation_pk: int) -> None:
+    """Answer until nothing the customer said is left unanswered."""
+    while turn := await sync_to_async(services.begin_turn)(conversation_pk):
+        await answer_turn(await sync_to_async(_with_parts)(turn.pk))
+
+
+def _with_parts(turn_pk: int) -> Turn:
+    parts = ("conversation__scene", "release__version")
+    return Turn.objects.select_related(*parts).get(pk=turn_pk)
+
+
+async def answer_turn(turn: Turn) -> None:
+    """Run the master agent for a leased turn; whatever happens, the customer hears something."""
+    bind(conversation=turn.conversation.public_id, turn=turn.public_id)
+    record = Record()
+    lease = asyncio.create_task(_keep_lease(turn.pk))
+    try:
+        if turn.release is None or turn.attempts > MOST_ATTEMPTS:
+            await _finish(turn, record, DialogueAction(HANDOFF, NO_RELEASE), "No release is live.")
+        else:
+            await _follow(turn, record)
+    except Exception as error:  # noqa: BLE001 (outermost frame: the turn must end)
+        logger.exception("Turn failed")
+        await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), repr(error))
+    finally:
+        lease.cancel()
+
+
+async def _keep_lease(turn_pk: int) -> None:
+    while True:
+        await asyncio.sleep(services.LEASE_SECONDS / 3)
+        until = timezone.now() + timedelta(seconds=services.LEASE_SECONDS)
+        running = Turn.objects.filter(pk=turn_pk, status=TurnStatus.RUNNING)
+        await running.aupdate(leased_until=until)
+
+
+async def _follow(turn: Turn, record: Record) -> None:
+    """Turn each happening into an event; the last one ends the turn."""
+    assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
+    conversation = turn.conversation
+    lines = await sync_to_async(_lines)(turn)
+    context = TurnContext(str(turn.public_id), turn.release, conversation.scene, lines)
+    await _status(turn, "searching", "Looking for the rule that applies")
+    async for happening in master.answer(context):
+        match happening:
+            case master.Thinking():
+                record.found = happening.found
+                record.timings["search_ms"] = happening.search_ms
+                await _status(turn, "thinking", "Writing an answer")
+            case master.Delta():
+                record.timings.setdefault("first_text_ms", _since(record))
+                delta = {"type": "delta", "turn": str(turn.public_id), "text": happening.text}
+                await events.passing(conversation.public_id, delta)
+            case master.Calling():
+                await _status(turn, "calling", happening.detail)
+            case master.Step():
+                record.steps.append(asdict(happening))
+            case master.Called():
+                await sync_to_async(_store_call)(turn, happening)
+            case master.Finished():
+                await _finish(turn, record, happening.action, happening.error)
+
+
+def _since(record: Record) -> float:
+    return round((time.perf_counter() - record.started) * 1000, 1)
+
+
+async def _status(turn: Turn, state: str, detail: str) -> None:
+    event = {"type": "status", "state": state, "detail": detail}
+    await events.passing(turn.conversation.public_id, event)
+
+
+def lines_until(conversation_pk: int, seq: int) -> list[Line]:
+    """Return the dialogue up to event `seq` as the prompt shows it, oldest first."""
+    shown = Event.objects.filter(
+        conversation_id=conversation_pk,
+        seq__lte=seq,
+        kind__in=[EventKind.MESSAGE, EventKind.ACTION],
+    ).order_by("-seq")[:LINES_SHOWN]
+    return [as_line(event) for event in reversed(shown)]
+
+
+def as_line(event: Event) -> Line:
+    """Return one stored event as a line of the prompt; staff speak as the agent does."""
+    if event.kind == EventKind.ACTION:
+        data = event.data
+        return Line(
+            "tool", name=data["name"], arguments=data["arguments"], result=data["result"]
+        )
+    return Line("customer" if event.role == Role.CUSTOMER else "agent", event.text)
+
+
+def _lines(turn: Turn) -> list[Line]:
+    """Return what was said up to the message that is answered, without this turn's calls.
+
+    A turn that is answered a second time, after a crash, must see what the first saw.
+    """
+    return lines_until(turn.conversation_id, turn.asked_seq)
+
+
+@transaction.atomic
+def _store_call(turn: Turn, called: master.Called) -> None:
+    data = {"name": called.name, "arguments": called.arguments, "result": called.result}
+    stored = turn.events.filter(kind=EventKind.ACTION).values_list("data", flat=True)
+    if data in list(stored):  # by the process that died
+        return
+    services.append(
+        conversation=turn.conversation,
+        kind=EventKind.ACTION,
+        role=Role.AGENT,
+        data=data,
+        turn=turn,
+        fence=turn.fence,
+    )
+
+
+async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
+    record.timings["total_ms"] = _since(record)
+    record.timings["engine_ms"] = sum(step["engine_ms"] for step in record.steps)
+    record.timings["tools_ms"] = sum(step["tool_ms"] for step in record.steps)
+    with suppress(IntegrityError):  # control changed: a person speaks now, and the agent is silent
+        await sync_to_async(_store_end)(turn, record, action, error)
+
+
+@transaction.atomic
+def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
+    """Store reply, turn and found rules at once, if the turn is still ours to end."""
+    running = Turn.objects.select_for_update().filter(pk=turn.pk, status=TurnStatus.RUNNING)
+    if not running.exists():
+        return
+    _store_reply(turn, record, action)
+    _store_found(turn, record.found, action.knowledge)
+    running.update(
+        status=TurnStatus.FAILED if error else TurnStatus.DONE,
+        steps=record.steps,
+        output=action.as_dict(),
+        timings=record.timings,
+        error=error,
+        leased_until=None,
+        finished_at=timezone.now(),
+    )
+    if action.name == HANDOFF:
+        services.ask_for_person(conversation=turn.conversation)
+
+
+def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
+    cited = [item for item in record.found if item.unit_id in action.knowledge]
+    services.append(
+        conversation=turn.conversation,
+        kind=EventKind.MESSAGE,
+        role=Role.AGENT,
+        text=action.reply,
+        data={
+            "citations": [{"unit": item.unit_id, "title": item.title} for item in cited],
+            "release": turn.release.name if turn.release else None,
+            "turn": str(turn.public_id),
+        },
+        turn=turn,
+        fence=turn.fence,
+    )
+
+
+def _store_found(turn: Turn, found: list[Found], cited: list[int]) -> None:
+    TurnUnit.objects.bulk_create(
+        [
+            TurnUnit(
+                turn=turn,
+                unit_id=item.unit_id,
+                revision_id=item.revision_id,
+                rank=rank,
+                score=item.score,
+                similarity=item.similarity,
+                vector_rank=item.vector_rank,
+                text_rank=item.text_rank,
+                cited=item.unit_id in cited,
+            )
+            for rank, item in enumerate(found, start=1)
+        ],
+        ignore_conflicts=True,
+    )

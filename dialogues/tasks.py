@@ -1,0 +1,29 @@
+"""Doors from the queue into dialogues.answering."""
+
+from asgiref.sync import async_to_sync
+from celery import shared_task
+
+from dialogues import answering, services
+from dialogues.models import Turn
+
+
+@shared_task
+def finish_abandoned_turns() -> None:
+    """Every few seconds, from beat: answer what a dead process left unanswered."""
+    for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
+        finish_turn.delay(turn_pk)
+
+
+@shared_task
+def finish_turn(turn_pk: int) -> None:
+    if not Turn.objects.filter(pk=turn_pk).exists():
+        return
+    turn = services.take_over(turn_pk)
+    if turn is None:  # another worker was quicker, or its process lives after all
+        return
+    async_to_sync(_finish)(turn)
+
+
+async def _finish(turn: Turn) -> None:
+    await answering.answer_turn(turn)
+    await answering.answer_conversation(turn.conversation_id)

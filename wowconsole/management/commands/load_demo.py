@@ -1,0 +1,106 @@
+"""Fill an empty installation with the demo business."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from agents.models import ModelVersion, Promotion, Release, Tool, WeightsKind
+from agents.services import make_release, promote
+from dialogues.importing import import_rows
+from dialogues.models import Conversation
+from knowledge.importing import Import
+from knowledge.models import KnowledgeUnit, Scene
+from wowconsole.demo.content import read
+from wowconsole.demo.logins import make_people
+from wowconsole.models import DemoOrder
+
+SCENES = {
+    "delivery": "Food delivery",
+    "refunds": "Refunds",
+    "shops": "Local shops",
+    "account": "Account and membership",
+}
+BASE_MODEL = "smollm2-135m"
+STARTER = "starter"
+
+
+class Command(BaseCommand):
+    help = "Load the demo business: people, scenes, rules, orders, tools, dialogues, a release."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Each part is added only where it is missing, so a second run changes nothing."""
+        with transaction.atomic():
+            for slug, name in SCENES.items():
+                Scene.objects.get_or_create(slug=slug, defaults={"name": name})
+            people = make_people()
+            load_orders()
+            load_tools()
+            load_release(people["ml_engineer"])
+        self._load_texts(people)
+
+    def _load_texts(self, people: dict[str, User]) -> None:
+        if not KnowledgeUnit.objects.exists():
+            self.stdout.write("Demo: publishing the rules…")
+            publish_rules(people)
+        if not Conversation.objects.exists():
+            self.stdout.write("Demo: adding the dialogues…")
+            scenes = {scene.slug: scene for scene in Scene.objects.all()}
+            import_rows(
+                read("dialogues.jsonl"),
+                scene_of=lambda row: scenes[row["scene"]],
+                by=people["reviewer"],
+            )
+        self.stdout.write(
+            f"Demo: {KnowledgeUnit.objects.count()} rules, "
+            f"{Conversation.objects.count()} dialogues, {DemoOrder.objects.count()} orders."
+        )
+
+
+def publish_rules(people: dict[str, User]) -> None:
+    """Write the rules as the operator and publish them as the approver: four eyes."""
+    scenes = {scene.slug: scene for scene in Scene.objects.all()}
+    work = Import(author=people["operator"], scenes=scenes, publisher=people["approver"])
+    refused = [line for line in work.run(enumerate(read("units.jsonl"), 1)) if line.error]
+    if refused:
+        raise CommandError(f"The demo's rules can't be published: {refused[0]}")
+
+
+def load_orders() -> None:
+    orders = [DemoOrder(order_id=order["order_id"], data=order) for order in read("orders.json")]
+    DemoOrder.objects.bulk_create(orders, ignore_conflicts=True)
+
+
+def load_tools() -> None:
+    for tool in read("tools.json"):
+        fields = {name: tool[name] for name in ("description", "method", "parameters")}
+        fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
+        Tool.objects.get_or_create(name=tool["name"], defaults=fields)
+
+
+def load_release(by: User) -> None:
+    """Register the base model and the shipped adapter, and make the latter live."""
+    base, _ = ModelVersion.objects.get_or_create(
+        name=BASE_MODEL,
+        defaults={
+            "kind": WeightsKind.BASE,
+            "description": "SmolLM2-135M-Instruct as published",
+        },
+    )
+    starter, _ = ModelVersion.objects.get_or_create(
+        name=STARTER,
+        defaults={
+            "kind": WeightsKind.ADAPTER,
+            "base": base,
+            "folder": str(settings.STARTER_ADAPTER_DIR),
+            "description": "Shipped adapter, trained on the demo content",
+        },
+    )
+    if not Release.objects.exists():
+        release = make_release(
+            by=by, name="starter-1", version=starter, tools=[tool["name"] for tool in read("tools.json")]
+        )
+        if not Promotion.objects.exists():
+            promote(release=release, by=by, reason="First start")
