@@ -59,15 +59,19 @@ def read_action(data: dict[str, Any]) -> DialogueAction:
         parsed = DialogueAction(
             thought=str(data.get("thought", "")),
             knowledge=[int(number) for number in data.get("knowledge", [])],
-            name=action["name"],
+            name=_text(action["name"]),
             arguments=dict(action.get("arguments") or {}),
-            reply=data["reply"],
+            reply=_text(data["reply"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableAction(f"Not a dialogue action: {error!r}") from None
-    if not isinstance(parsed.name, str) or not isinstance(parsed.reply, str):
-        raise UnreadableAction("Name and reply must be text.")
     return parsed
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("Name and reply must be text.")
+    return value
 
 
 def parse_action(text: str) -> DialogueAction:
@@ -85,9 +89,7 @@ def parse_action(text: str) -> DialogueAction:
     return read_action(data)
 
 
-def action_schema(
-    *, tools: Sequence[dict[str, Any]], unit_ids: Sequence[int]
-) -> dict[str, Any]:
+def action_schema(*, tools: Sequence[dict[str, Any]], unit_ids: Sequence[int]) -> dict[str, Any]:
     """Build the JSON schema of what is allowed in one turn.
 
     Only rules that were found may be cited, and only the release's tools be called.

@@ -22,6 +22,7 @@ from agents.actions import (
     parse_action,
 )
 from agents.calling import call_tool
+from agents.grounding import grounded
 from agents.models import Release, Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
 from agents.streaming import ReplyStream
@@ -192,10 +193,7 @@ def _messages(turn: _Turn) -> list[Message]:
 
 async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
     """Ask the model once; fills `step` and yields the reply as it is written."""
-    schema = action_schema(
-        tools=[as_json(tool) for tool in turn.tools.values()],
-        unit_ids=[rule.id for rule in turn.rules],
-    )
+    schema = turn_schema(list(turn.tools.values()), step.messages, turn.rules)
     reply = ReplyStream()
     async for piece in engines.stream(turn.context.release.version, step.messages, schema):
         if isinstance(piece, engines.Completion):
@@ -205,6 +203,15 @@ async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
                     setattr(step, name, value)
         elif text := reply.feed(piece):
             yield Delta(text)
+
+
+def turn_schema(
+    tools: Sequence[Tool], messages: Sequence[Message], rules: Sequence[Rule]
+) -> dict[str, Any]:
+    """Build the schema of what is allowed now: rules found, identifiers that were named."""
+    _, _, dialogue = messages[-1]["content"].partition("\nDIALOGUE\n")
+    allowed = grounded([as_json(tool) for tool in tools], dialogue)
+    return action_schema(tools=allowed, unit_ids=[rule.id for rule in rules])
 
 
 def _readable(step: Step) -> DialogueAction | None:

@@ -8,9 +8,10 @@ templates/agents/prompts/<name>/.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.template import Context
+from django.template.backends.django import Template as DjangoTemplate
 from django.template.loader import get_template
 
 BUSINESS = "Greenway"
@@ -98,5 +99,5 @@ def _one_line(text: str) -> str:
 
 def _render(prompt: str, part: str, context: dict[str, Any]) -> str:
     # The model reads plain text: HTML escapes would be noise to it.
-    template = get_template(f"agents/prompts/{prompt}/{part}.txt")
-    return template.template.render(Context(context, autoescape=False)).strip()
+    template = cast(DjangoTemplate, get_template(f"agents/prompts/{prompt}/{part}.txt")).template
+    return str(template.render(Context(context, autoescape=False))).strip()

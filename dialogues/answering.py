@@ -70,7 +70,7 @@ async def answer_turn(turn: Turn) -> None:
             await _finish(turn, record, DialogueAction(HANDOFF, NO_RELEASE), "No release is live.")
         else:
             await _follow(turn, record)
-    except Exception as error:  # noqa: BLE001 (outermost frame: the turn must end)
+    except Exception as error:
         logger.exception("Turn failed")
         await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), repr(error))
     finally:
@@ -135,9 +135,7 @@ def as_line(event: Event) -> Line:
     """Return one stored event as a line of the prompt; staff speak as the agent does."""
     if event.kind == EventKind.ACTION:
         data = event.data
-        return Line(
-            "tool", name=data["name"], arguments=data["arguments"], result=data["result"]
-        )
+        return Line("tool", name=data["name"], arguments=data["arguments"], result=data["result"])
     return Line("customer" if event.role == Role.CUSTOMER else "agent", event.text)
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
-from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -170,7 +169,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             newer = Event.objects.filter(
                 conversation_id=self.conversation.pk, seq__gt=self.position
             )
-            for event in await sync_to_async(list)(newer.order_by("seq")):
+            async for event in newer.order_by("seq"):
                 await self._send_json(events.as_json(event))
                 self.position = event.seq
 

@@ -12,6 +12,7 @@ from dialogues.models import (
     Case,
     CaseQuerySet,
     Channel,
+    Control,
     ConversationQuerySet,
     Event,
     IssueType,
@@ -72,6 +73,7 @@ class ConversationFilterForm(FilterForm):
         widget=forms.Select(attrs={"class": "form-select"}),
     )
     channel = _select("Channel", [("", "Any channel"), *Channel.choices])
+    control = _select("Answered by", [("", "Anybody"), *Control.choices])
     label = _select("Class", [("", "Any class"), *Verdict.choices, (NONE, "Not judged yet")])
     rating = _select(
         "Rating",
@@ -95,6 +97,8 @@ class ConversationFilterForm(FilterForm):
             conversations = conversations.filter(scene=scene)
         if channel := self.value("channel"):
             conversations = conversations.filter(channel=channel)
+        if control := self.value("control"):
+            conversations = conversations.filter(control=control, closed_at=None)
         return self._on_days(self._judged(conversations))
 
     def _judged(self, conversations: ConversationQuerySet) -> ConversationQuerySet:

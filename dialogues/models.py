@@ -54,7 +54,7 @@ class Conversation(models.Model):
     last_seq = models.PositiveIntegerField(default=0, editable=False)
     # Chosen at the first turn and kept: a chat never changes its model midway.
     release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, editable=False)
-    rating = models.PositiveSmallIntegerField(null=True, blank=True)  # 1–5; null: not rated
+    rating = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 to 5; null: not rated
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)  # for the list
     closed_at = models.DateTimeField(null=True, editable=False)
@@ -74,9 +74,7 @@ class Conversation(models.Model):
                 name="conversation_rating_1_to_5",
                 condition=Q(rating__isnull=True) | Q(rating__range=(1, 5)),
             ),
-            models.UniqueConstraint(
-                name="conversation_external_id_unique", fields=["external_id"]
-            ),
+            models.UniqueConstraint(name="conversation_external_id_unique", fields=["external_id"]),
         ]
         indexes = [models.Index(name="conversation_newest", fields=["-updated_at", "-id"])]
 
@@ -223,9 +221,7 @@ class Event(models.Model):
             models.UniqueConstraint(
                 name="event_client_id_once", fields=["conversation", "client_id"]
             ),
-            models.CheckConstraint(
-                name="event_kind_known", condition=Q(kind__in=EventKind.values)
-            ),
+            models.CheckConstraint(name="event_kind_known", condition=Q(kind__in=EventKind.values)),
             models.CheckConstraint(name="event_role_known", condition=Q(role__in=Role.values)),
             models.CheckConstraint(
                 name="event_agent_is_fenced",
@@ -271,7 +267,9 @@ class Judgement(models.Model):
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="judgements")
     source = models.CharField(max_length=10, choices=JudgementSource)
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True  # null: not a person of ours
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,  # null: not a person of ours
     )
     verdict = models.CharField(max_length=7, choices=Verdict)
     issue_types = ArrayField(
@@ -349,5 +347,3 @@ class Case(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_label_display()} case of {self.turn}"
-
-

@@ -161,7 +161,7 @@ def rate(*, conversation: Conversation, score: int, comment: str = "") -> Event:
     Raises:
         Invalid: the score is no whole number from 1 to 5.
     """
-    if isinstance(score, bool) or not isinstance(score, int) or not 1 <= score <= 5:
+    if type(score) is not int or not 1 <= score <= 5:  # True is an int too
         raise Invalid("Rate with a whole number from 1 to 5.")
     Conversation.objects.filter(pk=conversation.pk).update(rating=score)
     return append(
@@ -274,5 +274,3 @@ def _fence(conversation: Conversation, control: Control) -> Event:
         status=TurnStatus.FAILED, finished_at=now, error="Control changed while it ran."
     )
     return _change_control(conversation, control)
-
-

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
 from agents.prompting import BUSINESS
-from dialogues import reviewing
+from dialogues import reviewing, services
 from dialogues.forms import CaseFilterForm, ConversationFilterForm, JudgementForm
 from dialogues.models import Case, CaseQuerySet, Conversation, JudgementSource, Turn, Verdict
 from dialogues.presenting import in_words, listed, panel, transcript
@@ -63,6 +63,30 @@ def _page_of(
         turn.conversation = conversation
         context |= {"selected": turn, **panel(turn, form)}
     return context
+
+
+@require_POST
+@requires("dialogues.reply")
+def staff_reply(request: UserRequest, public_id: UUID) -> HttpResponse:
+    """Answer the customer as a person; the agent is silent from then on."""
+    conversation = _visible_conversation(request, public_id)
+    text = request.POST.get("text", "")
+    services.reply_as_staff(conversation=conversation, by=request.user, text=text)
+    return redirect(f"{conversation.get_absolute_url()}#reply")
+
+
+@require_POST
+@requires("dialogues.reply")
+def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
+    conversation = _visible_conversation(request, public_id)
+    services.hand_back(conversation=conversation)
+    messages.success(request, "The agent answers the customer's next message.")
+    return redirect(conversation)
+
+
+def _visible_conversation(request: UserRequest, public_id: UUID) -> Conversation:
+    visible = Conversation.objects.visible_to(request.user)
+    return get_object_or_404(visible, public_id=public_id)
 
 
 @require_GET

@@ -32,7 +32,7 @@ class SceneChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not
 
 def _control(kind: type[forms.Widget], **attrs: Any) -> forms.Widget:
     style = "form-select" if issubclass(kind, forms.Select) else "form-control"
-    return kind(attrs={"class": style} | attrs)
+    return kind(attrs={"class": f"{style} {attrs.pop('more', '')}".strip()} | attrs)
 
 
 class UnitFilterForm(forms.Form):
@@ -43,7 +43,11 @@ class UnitFilterForm(forms.Form):
         max_length=200,
         label="Words",
         widget=_control(
-            forms.TextInput, type="search", placeholder="Words or rule number", **{"data-key": "/"}
+            forms.TextInput,
+            more="w-100",
+            type="search",
+            placeholder="Words or rule number",
+            **{"data-key": "/"},
         ),
     )
     scene = SceneChoiceField(
@@ -216,6 +220,7 @@ class SearchForm(forms.Form):
         label="A customer's words",
         widget=_control(
             forms.TextInput,
+            more="w-100",
             type="search",
             placeholder="e.g. my food came cold, what do I get?",
             **{"data-key": "/"},

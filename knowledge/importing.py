@@ -209,6 +209,7 @@ def _text(value: Any) -> str:
 def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Read the columns of a revision; a column that is absent keeps its value."""
     readers: dict[str, Callable[[Any], Any]] = {
+        **dict.fromkeys(services.REVISION_FIELDS, _text),
         "questions": _questions,
         "priority": _priority,
         "risk": _risk,
@@ -217,7 +218,7 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     }
     required = dict.fromkeys(("title", "condition", "content"), "")  # empty is reported
     present = [column for column in services.REVISION_FIELDS if column in values]
-    return required | {column: readers.get(column, _text)(values[column]) for column in present}
+    return required | {column: readers[column](values[column]) for column in present}
 
 
 def _risk(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The loss curve as SVG, for light and dark pages alike."""
 
 import html
+import re
 from functools import lru_cache
 
 import altair as alt
@@ -9,6 +10,8 @@ import vl_convert
 WIDTH, HEIGHT = 640, 220  # pixels; the page scales it
 LINE = "#4c7cf0"  # 3:1 and more on white and on the dark ground
 MOST_POINTS = 400  # more than the chart has pixels for
+
+SIZE = re.compile(r' (width|height)="\d+"')
 
 Point = tuple[int, float]  # step, loss
 
@@ -48,6 +51,7 @@ def _svg(points: tuple[Point, ...], total_steps: int) -> str:
 
 def _titled(svg: str, title: str) -> str:
     head, _, rest = svg.partition(">")
+    head = SIZE.sub("", head)  # the page says how wide; viewBox keeps the shape
     return f'{head} role="img" aria-label="{html.escape(title)}">{rest}'
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from agents.models import ModelVersion
+from agents.models import ModelVersion, WeightsKind
 from knowledge.models import Scene
 from training import services
 from training.models import Dataset, DatasetForm, Run, Stage
@@ -99,6 +99,7 @@ class RunLaunchForm(forms.ModelForm[Run]):
     class Meta:
         model = Run
         fields = ["name", "dataset", "base"]
+        labels = {"dataset": "Learns from", "base": "Starts from"}
         help_texts = {
             "name": "Letters, digits and dashes. The model gets the same name.",
             "dataset": "What it learns from. Held-out examples are never trained on.",
@@ -111,7 +112,10 @@ class RunLaunchForm(forms.ModelForm[Run]):
         datasets = services.visible_datasets(user)
         form = services.FORM_OF_STAGE[Stage(stage)]
         self._choose("dataset", datasets.filter(form=form))
-        self._choose("base", ModelVersion.objects.select_related("base"))
+        models = ModelVersion.objects.select_related("base")
+        self._choose("base", models)
+        if stage == Stage.SFT:  # DPO mends what SFT has made: the newest model
+            self.fields["base"].initial = models.filter(kind=WeightsKind.BASE).first()
         changed = PRESETS[stage].get(preset, {})
         for field in fields(services.RECIPES[stage]):
             value = changed.get(field.name, field.default)

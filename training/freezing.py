@@ -12,9 +12,9 @@ from training.building import Draft
 from training.models import Dataset, DatasetForm, Example, Split
 from wowconsole.errors import Invalid, Refused
 
-# A trainer refuses a set with one row of more tokens than its max_length (768 by default);
-# English and JSON take three characters a token or more.
-LONGEST_EXAMPLE = 2600  # characters of prompt and answer
+# A trainer refuses a set with one row of more tokens than its max_length (768 by default):
+# our prompts were measured to take 3.2 characters a token or more.
+LONGEST_EXAMPLE = 2400  # characters of prompt and answer
 ONE_BUILD_AT_A_TIME = 7_206_411  # key of the advisory lock; any number nobody else uses
 
 

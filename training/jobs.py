@@ -48,6 +48,7 @@ def write(run: Run) -> Path:
         _require_not_held_out(examples)
     if (folder / "job.json").exists():
         return folder
+    folder.mkdir(parents=True, exist_ok=True)
     _write_rows(folder / "train.jsonl", train)
     if replay:
         _write_rows(folder / "replay.jsonl", replay)

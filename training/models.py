@@ -8,7 +8,8 @@ from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
@@ -122,8 +123,8 @@ class RunQuerySet(models.QuerySet["Run"]):
         claimed = self.filter(free, pk=run_pk).update(
             status=RunStatus.RUNNING,
             leased_until=now + timedelta(seconds=LEASE_SECONDS),
-            attempts=models.F("attempts") + 1,
-            started_at=models.functions.Coalesce("started_at", now),
+            attempts=F("attempts") + 1,
+            started_at=Coalesce("started_at", now),
         )
         return self.get(pk=run_pk) if claimed else None
 

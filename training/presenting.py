@@ -20,7 +20,7 @@ from training.models import (
     Split,
 )
 
-STEPS_SHOWN = 8
+STEPS_SHOWN = 5
 NOTES_SHOWN = 12
 MEASURES = {
     "repaired": "Repaired: nearer to the rewrite than to the bad reply",
@@ -60,7 +60,7 @@ def progress(run: Run) -> dict[str, Any]:
         "steps": steps[: -STEPS_SHOWN - 1 : -1],
         "notes": notes[-NOTES_SHOWN:],
         "log": jobs.log_tail(run),
-        "comparison": comparison(run),
+        "comparison": comparison(run) if run.version else [],
         "measuring": is_being_measured(run),
         "can_resume": run.status in (RunStatus.CANCELLED, RunStatus.FAILED),
     }

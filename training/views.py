@@ -84,7 +84,8 @@ def _run(request: UserRequest, public_id: UUID) -> Run:
 def _run_page(request: UserRequest, run: Run) -> HttpResponse:
     releases = Release.objects.filter(version=run.version) if run.version else []
     context = {**presenting.progress(run), "releases": releases}
-    return render_page(request, RUN, "live", context)
+    partial = "log" if request.GET.get("part") == "log" else "live"
+    return render_page(request, RUN, partial, context)
 
 
 # Data sets

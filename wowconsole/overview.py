@@ -140,7 +140,7 @@ def _reviewing(numbers: dict[str, Any]) -> list[Step]:
     found = []
     if waiting := numbers["waiting"]:
         title = f"Answer {_of(waiting, 'customer')} waiting for a person"
-        found.append(Step(title, "The agent handed these over.", talks))
+        found.append(Step(title, "The agent handed these over.", f"{talks}?control=queued"))
     if unwritten := numbers["unwritten"]:
         why = "With a better reply each becomes a preference pair."
         found.append(

@@ -16,16 +16,17 @@ from django.http import HttpRequest, HttpResponse
 READ = frozenset({"knowledge.read", "dialogues.read", "agents.read", "training.read"})
 
 CAPABILITIES: dict[str, frozenset[str]] = {
-    "operator": READ | {"knowledge.write"},
-    "reviewer": READ | {"dialogues.judge"},
+    "operator": READ | {"knowledge.write", "dialogues.reply"},
+    "reviewer": READ | {"dialogues.judge", "dialogues.reply"},
     "ml_engineer": READ | {"dialogues.judge", "training.write", "agents.write"},
-    "approver": READ | {"knowledge.write", "knowledge.approve", "agents.write"},
+    "approver": READ | {"knowledge.write", "knowledge.approve", "dialogues.reply", "agents.write"},
     "auditor": READ,
     "admin": READ
     | {
         "knowledge.write",
         "knowledge.approve",
         "dialogues.judge",
+        "dialogues.reply",
         "training.write",
         "agents.write",
         "admin",

@@ -9,6 +9,7 @@ from typing import Any
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from wowconsole.env import env_bool, env_int, env_list, env_secret, env_text
@@ -51,6 +52,7 @@ INSTALLED_APPS = [
     "django_bootstrap5",
     "django_htmx",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "rest_framework",
     "template_partials",
     "wowconsole",
@@ -96,7 +98,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env_text("TIME_ZONE", default="UTC")
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = HOME_DIR / "static"
+STATIC_ROOT = env_text("STATIC_ROOT", default="") or None  # for collectstatic behind a proxy
 WHITENOISE_USE_FINDERS = True  # no collectstatic step on a fresh machine
 
 # Accounts and transport security
@@ -142,7 +144,7 @@ def database(url: str) -> dict[str, Any]:
     """Read a libpq URL into Django's form; a Unix socket is ?host=/folder."""
     try:
         parts = conninfo_to_dict(url)
-    except Exception as error:
+    except ProgrammingError as error:
         raise ImproperlyConfigured(f"DATABASE_URL is not readable: {error}") from None
     options: dict[str, Any] = {"options": "-c hnsw.iterative_scan=strict_order"}
     options |= {name: parts[name] for name in ("sslmode", "sslrootcert") if name in parts}
@@ -221,6 +223,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Rules, dialogues, judgements, data sets, runs and releases.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",  # from a package: nothing is fetched from elsewhere
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"VerdictEnum": "dialogues.models.Verdict"},
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 

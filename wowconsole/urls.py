@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from agents.api import ReleaseViewSet, ToolViewSet, VersionViewSet
@@ -37,7 +37,7 @@ api = [
     path("knowledge/", include("knowledge.api_urls")),
     path("chat/sessions/", ChatSessionView.as_view(), name="chat-sessions"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     *router.urls,
 ]
 

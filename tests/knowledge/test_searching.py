@@ -41,8 +41,13 @@ class SearchTests(TestCase):
         assert (best.scene, best.vector_rank) == ("delivery", 1)
         assert best.content == SPILLED["content"]
 
-    def test_a_chinese_question_finds_an_english_rule(self):
-        assert ids(self.ask("汤在袋子里洒了，可以退款吗？"))[0] == self.spilled.pk
+    def test_a_chinese_question_finds_a_chinese_wording_first(self):
+        unit = make_published_unit(**SPILLED, questions=["汤洒了怎么办"])
+        assert ids(self.ask("汤在袋子里洒了，可以退款吗？"))[0] == unit.pk
+
+    def test_a_chinese_question_is_nearest_to_the_right_english_rule(self):
+        asked = "汤在袋子里洒了，可以退款吗？"
+        assert ids(self.ask(asked, near_misses=True))[0] == self.spilled.pk
 
     def test_an_unrelated_question_finds_nothing_but_near_misses(self):
         assert self.ask("who was the thirteenth president") == []

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from agents.models import ModelVersion
 from tests.factories import make_adapter
+from tests.training import tiny
 from tests.training.rows import make_dataset, make_run
 from training import evaluating, jobs, running, services, tasks
 from training.models import DatasetForm, Evaluation, Run, RunStatus, Split
@@ -164,7 +166,6 @@ class ExecuteTests(RunningParts, TestCase):
         pairs = make_dataset(form=DatasetForm.PREFERENCE)
         base = make_adapter(base=self.run_row.base, folder="/adapters/first")
         run = make_run(stage="dpo", dataset=pairs, base=base)
-        jobs.folder_of(run).mkdir(parents=True)
         folder = jobs.write(run)
         job = json.loads((folder / "job.json").read_text())
         assert job["adapter_dir"] == "/adapters/first"
@@ -172,11 +173,27 @@ class ExecuteTests(RunningParts, TestCase):
         assert len((folder / "replay.jsonl").read_text().splitlines()) == 2
 
     def test_a_resumed_run_finds_the_same_job(self):
-        self.folder.mkdir(parents=True)
         jobs.write(self.run_row)
         before = (self.folder / "job.json").stat().st_mtime_ns
         jobs.write(self.run_row)
         assert (self.folder / "job.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+class RealTrainerTests(RunningParts, TestCase):
+    def test_the_real_trainer_makes_an_adapter_of_the_tiny_model(self):
+        copy = jobs.model_dir(self.run_row.base) / "hf"
+        shutil.rmtree(copy)
+        copy.symlink_to(tiny.folder())
+        Run.objects.update(recipe={"epochs": 3, "batch_size": 1, "save_steps": 2})
+        assert running.execute(self.run_row.pk), self.reread().error
+        run = self.reread()
+        assert (run.status, run.step) == (RunStatus.SUCCEEDED, run.total_steps)
+        losses = [event.data["loss"] for event in run.events.filter(kind="metrics")]
+        assert len(losses) == 6
+        assert losses[-1] < losses[0]
+        adapter = Path(run.version.folder)
+        assert {"adapter_config.json", "adapter_model.safetensors"} <= set(os.listdir(adapter))
 
 
 class KilledWorkerTests(RunningParts, TransactionTestCase):

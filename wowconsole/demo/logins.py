@@ -1,4 +1,4 @@
-"""The demo people: one login a role, with a password that is printed, so never on a public server."""
+"""The demo people: one login a role. Their password is printed: never on a public server."""
 
 from django.contrib.auth.models import Group, User
 
@@ -17,7 +17,8 @@ PEOPLE = {
 
 def demo_logins() -> list[tuple[str, str, str]]:
     """Return (role, user, password) of the demo people that are there."""
-    there = set(User.objects.filter(username__in=PEOPLE.values()).values_list("username", flat=True))
+    people = User.objects.filter(username__in=PEOPLE.values())
+    there = set(people.values_list("username", flat=True))
     return [(role, name, PASSWORD) for role, name in PEOPLE.items() if name in there]
 
 

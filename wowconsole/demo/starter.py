@@ -106,7 +106,7 @@ def _earlier(shelf: Shelf, dice: random.Random) -> list[Line]:
 def _of_units() -> Iterator[Sample]:
     for unit in read("units.jsonl"):
         questions = unit["questions"]
-        held_out = _is_held_out(unit["external_id"])
+        held_out = is_held_out(unit["external_id"])
         for question in questions if held_out else questions[:3]:
             action = DialogueAction("reply", unit["content"])
             line = Line("customer", question)
@@ -118,7 +118,7 @@ def _of_practice() -> Iterator[Sample]:
         lines = _lines(entry["history"])
         if entry["customer"]:
             lines.append(Line("customer", entry["customer"]))
-        yield _sample(lines, entry["target"], _is_held_out(f"practice {number}"))
+        yield _sample(lines, entry["target"], is_held_out(f"practice {number}"))
 
 
 def _of_dialogues() -> Iterator[Sample]:
@@ -129,7 +129,7 @@ def _of_dialogues() -> Iterator[Sample]:
             if turn["role"] == "customer" or not number:
                 continue
             lines = _lines(dialogue["turns"][:number])
-            yield _sample(lines, _target(turn), _is_held_out(dialogue["id"]))
+            yield _sample(lines, _target(turn), is_held_out(dialogue["id"]))
 
 
 def _target(turn: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +163,6 @@ def _lines(turns: Sequence[dict[str, Any]]) -> list[Line]:
     ]
 
 
-def _is_held_out(name: str) -> bool:
+def is_held_out(name: str) -> bool:
     digest = hashlib.sha256(name.encode()).digest()
     return digest[0] < HELD_OUT_SHARE * 256

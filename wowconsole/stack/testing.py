@@ -1,5 +1,8 @@
 """A throw-away PostgreSQL and Valkey for a test session: quick, and not durable."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,3 +24,9 @@ def ephemeral(home: Path) -> Iterator[dict[str, str]]:
         postgres.wait_until_ready(database, home)
         valkey.wait_until_ready(broker, home)
         yield {"DATABASE_URL": postgres_url(home), "REDIS_URL": valkey_url(home)}
+
+
+if __name__ == "__main__":  # python -m wowconsole.stack.testing HOME COMMAND…
+    with ephemeral(Path(sys.argv[1])) as variables:
+        environment = {**os.environ, **variables, "WOWCONSOLE_HOME": sys.argv[1]}
+        sys.exit(subprocess.call(sys.argv[2:], env=environment))

@@ -100,7 +100,10 @@ def load_release(by: User) -> None:
     )
     if not Release.objects.exists():
         release = make_release(
-            by=by, name="starter-1", version=starter, tools=[tool["name"] for tool in read("tools.json")]
+            by=by,
+            name="starter-1",
+            version=starter,
+            tools=[tool["name"] for tool in read("tools.json")],
         )
         if not Promotion.objects.exists():
             promote(release=release, by=by, reason="First start")

@@ -1,0 +1,174 @@
+"""What `manage.py bench` measures: the code that serves, on the data that is there.
+
+Each figure stands beside a reference taken in the same run, since machines are noisy.
+What a benchmark adds to the database it takes away again, or archives.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from statistics import quantiles
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import connection
+
+from agents import engines
+from dialogues import answering, services
+from dialogues.models import Turn
+from knowledge import services as knowledge
+from knowledge.embedding import embed_queries
+from knowledge.models import KnowledgeUnit, Scene
+from knowledge.searching import search
+from wowconsole.demo.content import read
+from wowconsole.demo.starter import is_held_out
+
+Figures = dict[str, Any]
+
+
+def _spread(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Return p50 and p95 of some measurements."""
+    cuts = quantiles(milliseconds, n=20, method="inclusive")
+    return {"p50_ms": round(cuts[9], 1), "p95_ms": round(cuts[18], 1)}
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000
+
+
+def _questions(count: int) -> list[tuple[str, str]]:
+    """Return (question, external id): wordings that the shipped adapter never saw."""
+    unseen = [
+        (unit["questions"][number], unit["external_id"])
+        for unit in read("units.jsonl")
+        for number in (range(4) if is_held_out(unit["external_id"]) else [3])
+    ]
+    return unseen[:: max(1, len(unseen) // count)][:count]
+
+
+def retrieval(count: int) -> Figures:
+    """Hybrid search as served, beside embedding alone and a bare round trip."""
+    questions = [question for question, _ in _questions(count)]
+    search(questions[:1], scene=None)  # loads the model, opens the connection
+    hybrid = [_timed(lambda q=q: search([q], scene=None)) for q in questions]  # type: ignore[misc]
+    embedding = [_timed(lambda q=q: embed_queries([q])) for q in questions]  # type: ignore[misc]
+    found = [
+        [item.external_id for item in search([question], scene=None)[0]]
+        for question, _ in _questions(count)
+    ]
+    wanted = [external_id for _, external_id in _questions(count)]
+    return {
+        "count": len(questions),
+        "units": KnowledgeUnit.objects.filter(live__isnull=False).count(),
+        "hybrid": _spread(hybrid),
+        "embedding_alone": _spread(embedding),
+        "database_round_trip": _spread([_timed(_round_trip) for _ in questions]),
+        "hit_at_1": _share([w in f[:1] for w, f in zip(wanted, found, strict=True)]),
+        "hit_at_3": _share([w in f[:3] for w, f in zip(wanted, found, strict=True)]),
+    }
+
+
+def _round_trip() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+
+
+def _share(truths: Sequence[bool]) -> float:
+    return round(sum(truths) / len(truths), 3)
+
+
+def publish(count: int) -> Figures:
+    """From the publishing call to the first search that returns the new text."""
+    author = User.objects.order_by("pk")[0]
+    scene = Scene.objects.order_by("pk")[0]
+    published = [_publish_and_find(author, scene, number) for number in range(count)]
+    return {
+        "count": count,
+        "publish_call": _spread([call for call, _ in published]),
+        "publish_to_found": _spread([whole for _, whole in published]),
+        "found_at_first_search": True,  # _publish_and_find raises otherwise
+    }
+
+
+def _publish_and_find(author: User, scene: Scene, number: int) -> tuple[float, float]:
+    title = f"Benchmark rule {number}: sending a kite by night post"
+    unit = knowledge.draft_unit(
+        author=author,
+        scene=scene,
+        title=title,
+        condition=f"When a customer asks about night post for kites, case {number}",
+        content=f"Kites go by night post number {number}.",
+    )
+    started = time.perf_counter()
+    knowledge.publish_unit(unit=unit, by=author)
+    called = (time.perf_counter() - started) * 1000
+    try:
+        found = search([title], scene=scene, limit=5)[0]
+        whole = (time.perf_counter() - started) * 1000
+        if unit.pk not in {item.unit_id for item in found}:
+            raise RuntimeError(f"Rule {unit.pk} was published but not found.")
+    finally:
+        knowledge.archive_unit(unit=unit, by=author)
+    return called, whole
+
+
+def turn(count: int) -> Figures:
+    """Whole answers through the live release, beside the engine alone on the same prompts."""
+    return asyncio.run(_turn(count))
+
+
+async def _turn(count: int) -> Figures:
+    turns, cited = [], []
+    for question, external_id in _questions(count):
+        answered = await _answer(question)
+        turns.append(answered)
+        units = answered.units.filter(cited=True, unit__external_id=external_id)
+        cited.append(await units.aexists())
+    alone = [await _engine_alone(answered) for answered in turns]
+    own = [
+        answered.timings["total_ms"] - answered.timings["engine_ms"] - answered.timings["tools_ms"]
+        for answered in turns
+    ]
+    total = _spread([answered.timings["total_ms"] for answered in turns])
+    engine_alone = _spread(alone)
+    return {
+        "count": len(turns),
+        "total": total,
+        "first_text": _spread([t.timings.get("first_text_ms", 0) for t in turns]),
+        "search": _spread([answered.timings["search_ms"] for answered in turns]),
+        "console_own": _spread(own),
+        "engine_alone": engine_alone,
+        "total_to_engine_alone": round(total["p50_ms"] / engine_alone["p50_ms"], 3),
+        "valid": _share([not answered.error for answered in turns]),
+        "right_rule_cited": _share(cited),
+    }
+
+
+async def _answer(question: str) -> Turn:
+    start = sync_to_async(services.start_conversation)
+    conversation, _ = await start(scene=None, customer="Benchmark")
+    await sync_to_async(services.say)(conversation=conversation, text=question, client_id="1")
+    await answering.answer_conversation(conversation.pk)
+    await sync_to_async(services.close)(conversation=conversation)
+    return await Turn.objects.select_related("release__version").aget(conversation=conversation)
+
+
+async def _engine_alone(answered: Turn) -> float:
+    """Ask the engine the prompts of a turn again, without anything around it."""
+    assert answered.release is not None  # noqa: S101 (narrows the type)
+    started = time.perf_counter()
+    for step in answered.steps:
+        async for _ in engines.stream(answered.release.version, step["messages"], None):
+            pass
+    return (time.perf_counter() - started) * 1000
+
+
+BENCHMARKS: dict[str, Callable[[int], Figures]] = {
+    "retrieval": retrieval,
+    "publish": publish,
+    "turn": turn,
+}
