@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.cleaning import storable
+
 REPLY, CLARIFY, HANDOFF, CLOSE = "reply", "clarify", "handoff", "close"
 BUILT_IN = (REPLY, CLARIFY, HANDOFF, CLOSE)
 LONGEST_THOUGHT = 120  # characters; a longer one costs the customer a second
@@ -63,7 +65,7 @@ def read_action(data: dict[str, Any]) -> DialogueAction:
             arguments=dict(action.get("arguments") or {}),
             reply=_text(data["reply"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnreadableAction(f"Not a dialogue action: {error!r}") from None
     return parsed
 
@@ -81,8 +83,8 @@ def parse_action(text: str) -> DialogueAction:
         UnreadableAction: it is not JSON, was cut off, or is no dialogue action.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = storable(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise UnreadableAction(f"Not JSON: {error}") from None
     if not isinstance(data, dict):
         raise UnreadableAction("Not a JSON object.")

@@ -7,7 +7,6 @@ loaded on first use by the calls that vLLM and the embedded engine share.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -16,6 +15,7 @@ import httpx2
 from django.conf import settings
 from openai import APIError, AsyncOpenAI, NotFoundError
 
+from agents.cleaning import storable
 from agents.models import ModelVersion
 from agents.prompting import Message
 
@@ -69,11 +69,11 @@ async def stream(
         async for chunk in await _open(version, messages, schema):
             usage = chunk.usage or usage
             piece = chunk.choices[0].delta.content if chunk.choices else None
-            if piece:
+            if piece := storable(piece):
                 first_token_ms = first_token_ms or _milliseconds_since(started)
                 pieces.append(piece)
                 yield piece
-    except (APIError, httpx2.HTTPError) as error:
+    except (APIError, httpx2.HTTPError, ValueError) as error:  # ValueError: chunks are not JSON
         raise EngineUnavailable(str(error)) from error
     yield Completion(
         text="".join(pieces),
@@ -148,12 +148,12 @@ def complete_text(
 
     async def whole() -> str:
         text = ""
-        async for piece in stream(version, messages, schema):
-            if isinstance(piece, Completion):
-                text = piece.text
-        await _client().close()
-        with suppress(KeyError):
-            del _clients[asyncio.get_running_loop()]
+        try:
+            async for piece in stream(version, messages, schema):
+                if isinstance(piece, Completion):
+                    text = piece.text
+        finally:
+            await _clients.pop(asyncio.get_running_loop()).close()
         return text
 
     return asyncio.run(whole())

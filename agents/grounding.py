@@ -30,11 +30,23 @@ def _limited(tool: dict[str, Any], dialogue: str) -> dict[str, Any] | None:
     return {**tool, "parameters": {**tool["parameters"], "properties": properties}}
 
 
+def invents(arguments: dict[str, Any], tool: dict[str, Any]) -> bool:
+    """Say whether `arguments` break the limits that `grounded` put on `tool`.
+
+    The engine keeps to them by its grammar; one that knows no grammar must not get round them.
+    """
+    properties = tool["parameters"].get("properties", {})
+    return any(
+        "enum" in schema and name in arguments and arguments[name] not in schema["enum"]
+        for name, schema in properties.items()
+    )
+
+
 def _identifiers(pattern: str, dialogue: str) -> Iterator[str]:
     """Yield what matches, newest first; customers write "gw1042" for GW1042."""
     bare = pattern.removeprefix("^").removesuffix("$")
-    found = re.findall(rf"\b{bare}\b", dialogue, flags=re.IGNORECASE)
-    for text in reversed(found):
+    found = re.finditer(rf"(?<!\w)(?:{bare})(?!\w)", dialogue, flags=re.IGNORECASE)
+    for text in reversed([match[0] for match in found]):
         for written in (text, text.upper()):
             if re.search(pattern, written):
                 yield written

@@ -22,7 +22,7 @@ from agents.actions import (
     parse_action,
 )
 from agents.calling import call_tool
-from agents.grounding import grounded
+from agents.grounding import grounded, invents
 from agents.models import Release, Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
 from agents.streaming import ReplyStream
@@ -112,6 +112,7 @@ class _Turn:
     rules: list[Rule]
     lines: list[Line]
     calls: set[str] = field(default_factory=set)
+    allowed: dict[str, dict[str, Any]] = field(default_factory=dict)  # tools callable now
 
 
 async def answer(context: TurnContext) -> AsyncIterator[Happening]:
@@ -134,7 +135,7 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
             yield step
             yield Finished(DialogueAction(HANDOFF, SORRY), error=str(error))
             return
-        action = _readable(step)
+        action = _readable(turn, step)
         if action is None or not action.calls_a_tool:
             yield step
             break
@@ -149,7 +150,7 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
 
 
 def _finish(action: DialogueAction | None) -> Finished:
-    if action is None:
+    if action is None or not action.reply.strip():
         return Finished(DialogueAction(HANDOFF, SORRY), error="No readable action.")
     if action.calls_a_tool:
         return Finished(DialogueAction(HANDOFF, SORRY), error=f"More than {MOST_STEPS} steps.")
@@ -193,7 +194,9 @@ def _messages(turn: _Turn) -> list[Message]:
 
 async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
     """Ask the model once; fills `step` and yields the reply as it is written."""
-    schema = turn_schema(list(turn.tools.values()), step.messages, turn.rules)
+    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(step.messages))
+    turn.allowed = {tool["name"]: tool for tool in tools}
+    schema = action_schema(tools=tools, unit_ids=[rule.id for rule in turn.rules])
     reply = ReplyStream()
     async for piece in engines.stream(turn.context.release.version, step.messages, schema):
         if isinstance(piece, engines.Completion):
@@ -205,21 +208,23 @@ async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
             yield Delta(text)
 
 
-def turn_schema(
-    tools: Sequence[Tool], messages: Sequence[Message], rules: Sequence[Rule]
-) -> dict[str, Any]:
-    """Build the schema of what is allowed now: rules found, identifiers that were named."""
+def _named(messages: Sequence[Message]) -> str:
+    """Return what customers said and tools told: what the agent made up grounds nothing."""
     _, _, dialogue = messages[-1]["content"].partition("\nDIALOGUE\n")
-    allowed = grounded([as_json(tool) for tool in tools], dialogue)
-    return action_schema(tools=allowed, unit_ids=[rule.id for rule in rules])
+    return "\n".join(line for line in dialogue.split("\n") if not line.startswith("agent: "))
 
 
-def _readable(step: Step) -> DialogueAction | None:
+def _readable(turn: _Turn, step: Step) -> DialogueAction | None:
+    """Read what the engine wrote; a call that the turn's schema forbids is not readable."""
     try:
         action = parse_action(step.output)
     except UnreadableAction:
         return None
     step.action = action.as_dict()
+    if action.calls_a_tool:
+        tool = turn.allowed.get(action.name)
+        if tool is None or invents(action.arguments, tool):
+            return None
     return action
 
 
@@ -228,11 +233,10 @@ async def _call(turn: _Turn, action: DialogueAction, step: Step) -> bool:
     key = _key(turn.context.turn_id, action)
     repeated = key in turn.calls
     turn.calls.add(key)
-    tool = turn.tools.get(action.name)
-    if tool is None or repeated:
-        step.result = {"error": f"{action.name} can't be called"}
+    if repeated:
+        step.result = {"error": f"{action.name} was called already"}
     else:
-        answered = await call_tool(tool, action.arguments, key=key)
+        answered = await call_tool(turn.tools[action.name], action.arguments, key=key)
         step.result, step.tool_ms = answered.data, answered.milliseconds
     line = Line("tool", name=action.name, arguments=action.arguments, result=step.result)
     turn.lines.append(line)

@@ -100,4 +100,4 @@ def _one_line(text: str) -> str:
 def _render(prompt: str, part: str, context: dict[str, Any]) -> str:
     # The model reads plain text: HTML escapes would be noise to it.
     template = cast(DjangoTemplate, get_template(f"agents/prompts/{prompt}/{part}.txt")).template
-    return str(template.render(Context(context, autoescape=False))).strip()
+    return str(template.render(Context(context, autoescape=False, use_l10n=False))).strip()

@@ -4,6 +4,7 @@ import json
 import re
 
 from agents.actions import BUILT_IN
+from agents.cleaning import storable
 
 REPLY_BEGINS = re.compile(r'"reply"\s*:\s*"')
 ACTION_NAME = re.compile(r'"action"\s*:\s*\{\s*"name"\s*:\s*"([\w-]+)"')
@@ -42,5 +43,5 @@ class ReplyStream:
         """Decode up to the last character whose escape is complete."""
         body = WHOLE_CHARACTERS.match(self._text, self._begins_at or 0)
         raw = body[0] if body else ""
-        raw = re.sub(r"\\u[dD][89abAB][0-9a-fA-F]{2}$", "", raw)  # half of a surrogate pair
-        return str(json.loads(f'"{raw}"', strict=False))
+        # Half of a surrogate pair is left out until the other half is there.
+        return str(storable(json.loads(f'"{raw}"', strict=False)))

@@ -38,7 +38,8 @@ def release_list(request: UserRequest) -> HttpResponse:
 def release_create(request: UserRequest) -> HttpResponse:
     """Show the form (?version=<name> chooses the weights), or make the release."""
     if request.method == "GET":
-        version = ModelVersion.objects.filter(name=request.GET.get("version", "")).first()
+        name = request.GET.get("version", "").replace("\0", "")
+        version = ModelVersion.objects.filter(name=name).first()
         name = f"{version.name}-release" if version else ""
         return _form(request, ReleaseForm(initial={"version": version, "name": name}))
     form = ReleaseForm(request.POST)

@@ -21,7 +21,7 @@ from agents.actions import HANDOFF, DialogueAction
 from agents.master import TurnContext
 from agents.prompting import LINES_SHOWN, Line
 from dialogues import events, services
-from dialogues.models import Event, EventKind, Role, Turn, TurnStatus, TurnUnit
+from dialogues.models import Conversation, Event, EventKind, Role, Turn, TurnStatus, TurnUnit
 from knowledge.searching import Found
 from wowconsole.logs import bind
 
@@ -66,8 +66,11 @@ async def answer_turn(turn: Turn) -> None:
     record = Record()
     lease = asyncio.create_task(_keep_lease(turn.pk))
     try:
-        if turn.release is None or turn.attempts > MOST_ATTEMPTS:
+        if turn.release is None:
             await _finish(turn, record, DialogueAction(HANDOFF, NO_RELEASE), "No release is live.")
+        elif turn.attempts > MOST_ATTEMPTS:
+            error = f"{MOST_ATTEMPTS} processes died over this turn."
+            await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), error)
         else:
             await _follow(turn, record)
     except Exception as error:
@@ -174,8 +177,12 @@ async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str
 @transaction.atomic
 def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
     """Store reply, turn and found rules at once, if the turn is still ours to end."""
+    # The conversation first, as everywhere: in the other order a takeover could deadlock.
+    Conversation.objects.select_for_update().get(pk=turn.conversation_id)
     running = Turn.objects.select_for_update().filter(pk=turn.pk, status=TurnStatus.RUNNING)
     if not running.exists():
+        # A person came first. What was done until then (a refund, say) stays on record.
+        Turn.objects.filter(pk=turn.pk, steps=[]).update(steps=record.steps)
         return
     _store_reply(turn, record, action)
     _store_found(turn, record.found, action.knowledge)

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
-from channels.exceptions import DenyConnection
+from channels.exceptions import DenyConnection, StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import ValidationError
 from redis.exceptions import RedisError
 
+from agents.cleaning import storable
 from dialogues import answering, events, services
-from dialogues.models import Conversation, Event
+from dialogues.models import Control, Conversation, Event, EventKind
 from wowconsole.errors import Refused
 
 logger = logging.getLogger(__name__)
@@ -35,34 +36,53 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     conversation: Conversation
     position: int  # seq of the last durable event this socket has sent
+    looking: asyncio.Task[None] | None = None
+    joining: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         self.conversation = await self._authorised()
         self.position = self.conversation.last_seq
+        self.control = self.conversation.control
         self.catching_up = asyncio.Lock()
-        self.looking: asyncio.Task[None] | None = None
-        await self._join(events.group_name(self.conversation.public_id))
+        if not await self._join():
+            self.joining = asyncio.create_task(self._join_later())
         await self.accept()
         await self._send_json({"type": "ready", "last_seq": self.conversation.last_seq})
+        await self._catch_up()  # what was said before the group was joined
 
     async def _authorised(self) -> Conversation:
-        token = parse_qs(self.scope["query_string"].decode()).get("token", [""])[0]
+        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("token", [""])[0]
         public_id = self.scope["url_route"]["kwargs"]["conversation_id"]
         conversation = await Conversation.objects.filter(public_id=public_id).afirst()
         if conversation is None or not services.opens(conversation, token):
             raise DenyConnection
         return conversation
 
-    async def _join(self, group: str) -> None:
+    async def _join(self) -> bool:
+        group = events.group_name(self.conversation.public_id)
         try:
             await self.channel_layer.group_add(group, self.channel_name)
-            self.groups.append(group)  # the base class leaves these when the window closes
-        except (RedisError, OSError):  # the log is looked at instead
+        except (RedisError, OSError):
             logger.warning("The channel layer is not reachable")
+            return False
+        self.groups.append(group)  # the base class leaves these when the window closes
+        return True
 
-    async def disconnect(self, code: int) -> None:
-        if self.looking:
-            self.looking.cancel()
+    async def _join_later(self) -> None:
+        """Read the log now and then until the channel layer is back."""
+        joined = False
+        while not joined:
+            await asyncio.sleep(LOOK_SECONDS)
+            joined = await self._join()
+            await self._catch_up()
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        for task in (self.looking, self.joining):
+            if task:
+                task.cancel()
+        with suppress(RedisError, OSError, StopConsumer):  # leaving the group may fail
+            await super().websocket_disconnect(message)
+        raise StopConsumer
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer one frame. Whatever is wrong with it, the socket stays open."""
@@ -161,6 +181,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self._catch_up()
 
     async def passing_event(self, message: dict[str, Any]) -> None:
+        if self.control == Control.HUMAN:  # the agent's draft was withdrawn
+            return
         await self._send_json(message["event"])
 
     async def _catch_up(self) -> None:
@@ -172,6 +194,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
             async for event in newer.order_by("seq"):
                 await self._send_json(events.as_json(event))
                 self.position = event.seq
+                if event.kind == EventKind.CONTROL:
+                    self.control = event.data["state"]
 
     async def _error(self, code: str, detail: str, frame: str | None) -> None:
         error = {"type": "error", "code": code, "detail": detail}
@@ -195,7 +219,7 @@ def _read(frame: str | None) -> dict[str, Any]:
     if len(frame) > LARGEST_FRAME:
         raise BadFrame(f"A frame has at most {LARGEST_FRAME} characters.")
     try:
-        content = json.loads(frame)
+        content = storable(json.loads(frame))
     except (ValueError, RecursionError):
         raise BadFrame("This is not JSON.") from None
     if not isinstance(content, dict):

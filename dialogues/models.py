@@ -1,12 +1,13 @@
 """What was said, why it was said, and what people think of it."""
 
 import uuid
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -32,6 +33,26 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         if sees_every_scene(user):
             return self
         return self.filter(Q(scene__isnull=True) | Q(scene__members__pk=user.pk)).distinct()
+
+    def unanswered(self, *, after_seconds: int) -> Self:
+        """Keep the open ones whose customer wrote something that no turn has taken up.
+
+        A process can die between storing a message and taking it up. Left out is what is
+        younger than `after_seconds`, which is being taken up, or older than a day.
+        """
+        now = timezone.now()
+        turns = Turn.objects.filter(
+            conversation=OuterRef("conversation"), asked_seq__gte=OuterRef("seq")
+        )
+        waiting = Event.objects.filter(
+            ~Exists(turns),
+            conversation=OuterRef("pk"),
+            kind=EventKind.MESSAGE,
+            role=Role.CUSTOMER,
+            at__lt=now - timedelta(seconds=after_seconds),
+        )
+        recent = self.filter(updated_at__gt=now - timedelta(days=1), channel=Channel.CHAT)
+        return recent.filter(Exists(waiting), closed_at=None).exclude(control=Control.HUMAN)
 
 
 class Conversation(models.Model):

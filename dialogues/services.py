@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from agents.cleaning import storable
 from agents.models import live_release
 from dialogues import events
 from dialogues.models import (
@@ -98,7 +100,7 @@ def say(*, conversation: Conversation, text: str, client_id: str) -> Event:
 
 
 def _checked(text: str) -> str:
-    text = text.replace("\0", "").strip()
+    text = str(storable(text)).strip()
     if not text:
         raise Invalid("Write something first.")
     if len(text) > LONGEST_MESSAGE:
@@ -130,6 +132,9 @@ def begin_turn(conversation_pk: int) -> Turn | None:
         return None
     if newest and newest.asked_seq >= asked.seq:
         return None
+    by_person = Q(role=Role.STAFF) | Q(kind=EventKind.CONTROL, data__state=Control.BOT)
+    if conversation.events.filter(by_person, seq__gt=asked.seq).exists():
+        return None  # a person dealt with it and handed back
     if conversation.release_id is None:
         conversation.release = live_release()
         conversation.save(update_fields=["release"])
@@ -160,9 +165,11 @@ def rate(*, conversation: Conversation, score: int, comment: str = "") -> Event:
 
     Raises:
         Invalid: the score is no whole number from 1 to 5.
+        TooMany: it can't be taken now.
     """
     if type(score) is not int or not 1 <= score <= 5:  # True is an int too
         raise Invalid("Rate with a whole number from 1 to 5.")
+    _check_rate(conversation)
     Conversation.objects.filter(pk=conversation.pk).update(rating=score)
     return append(
         conversation=conversation,
@@ -178,10 +185,12 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
 
     Raises:
         Invalid: neither like nor dislike.
+        TooMany: it can't be taken now.
         NothingToRate: the message is not one of the agent's here.
     """
     if value not in {"like", "dislike"}:
         raise Invalid("Feedback is like or dislike.")
+    _check_rate(conversation)
     agents = conversation.events.filter(role=Role.AGENT, kind=EventKind.MESSAGE)
     about = next((event for event in agents if str(event.public_id) == message), None)
     if about is None:
@@ -227,6 +236,7 @@ def close(*, conversation: Conversation) -> Event | None:
     conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
     if conversation.closed_at:
         return None
+    _silence(conversation, "The conversation ended while it ran.")
     event = append(conversation=conversation, kind=EventKind.CLOSED, role=Role.SYSTEM)
     Conversation.objects.filter(pk=conversation.pk).update(closed_at=timezone.now())
     return event
@@ -267,10 +277,14 @@ def hand_back(*, conversation: Conversation) -> Event | None:
 
 
 def _fence(conversation: Conversation, control: Control) -> Event:
+    _silence(conversation, "Control changed while it ran.")
+    return _change_control(conversation, control)
+
+
+def _silence(conversation: Conversation, why: str) -> None:
+    """Refuse whatever the agent is still writing. The caller holds the conversation's lock."""
     conversation.fence += 1
     conversation.save(update_fields=["fence"])
-    now = timezone.now()
     conversation.turns.filter(status=TurnStatus.RUNNING).update(
-        status=TurnStatus.FAILED, finished_at=now, error="Control changed while it ran."
+        status=TurnStatus.FAILED, finished_at=timezone.now(), error=why
     )
-    return _change_control(conversation, control)

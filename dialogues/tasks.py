@@ -4,7 +4,7 @@ from asgiref.sync import async_to_sync
 from celery import shared_task
 
 from dialogues import answering, services
-from dialogues.models import Turn
+from dialogues.models import Conversation, Turn
 
 
 @shared_task
@@ -12,6 +12,9 @@ def finish_abandoned_turns() -> None:
     """Every few seconds, from beat: answer what a dead process left unanswered."""
     for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
         finish_turn.delay(turn_pk)
+    waiting = Conversation.objects.unanswered(after_seconds=services.LEASE_SECONDS)
+    for conversation_pk in waiting.values_list("pk", flat=True):
+        answer_conversation.delay(conversation_pk)
 
 
 @shared_task
@@ -22,6 +25,13 @@ def finish_turn(turn_pk: int) -> None:
     if turn is None:  # another worker was quicker, or its process lives after all
         return
     async_to_sync(_finish)(turn)
+
+
+@shared_task
+def answer_conversation(conversation_pk: int) -> None:
+    """Take up what a process stored and then died; a second delivery finds nothing to do."""
+    if Conversation.objects.filter(pk=conversation_pk).exists():
+        async_to_sync(answering.answer_conversation)(conversation_pk)
 
 
 async def _finish(turn: Turn) -> None:

@@ -17,7 +17,10 @@ if not ("DATABASE_URL" in os.environ and "REDIS_URL" in os.environ):
     os.environ.update(_running.__enter__())
     atexit.register(_running.__exit__, None, None, None)
 
-from wowconsole.settings import *  # noqa: E402, F403  # reads what was just set
+from wowconsole.settings import *  # noqa: F403  # reads what was just set
 
 # Set here, since setUpTestData runs before fixtures do.
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]

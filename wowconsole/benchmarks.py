@@ -15,14 +15,16 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from agents import engines
+from agents.models import ModelVersion
 from dialogues import answering, services
 from dialogues.models import Turn
 from knowledge import services as knowledge
 from knowledge.embedding import embed_queries
 from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
+from training.measuring import score_answer, summarise
 from wowconsole.demo.content import read
-from wowconsole.demo.starter import is_held_out
+from wowconsole.demo.starter import Row, is_held_out, rows
 
 Figures = dict[str, Any]
 
@@ -167,8 +169,30 @@ async def _engine_alone(answered: Turn) -> float:
     return (time.perf_counter() - started) * 1000
 
 
+def starter(count: int) -> Figures:
+    """Base model and shipped adapter on demo rows that neither was trained on.
+
+    No grammar holds the answers in shape, so the shares are the models' own.
+    """
+    _, held_out = rows()
+    asked = held_out[:count]
+    return {"count": len(asked), "before": _scores("smollm2-135m", asked)} | {
+        "after": _scores("starter", asked)
+    }
+
+
+def _scores(version_name: str, asked: Sequence[Row]) -> dict[str, Any]:
+    version = ModelVersion.objects.get(name=version_name)
+    scores = []
+    for row in asked:
+        answer = engines.complete_text(version, row["prompt"], None)
+        scores.append(score_answer(answer, expected=row["completion"][0]["content"]))
+    return summarise(scores)
+
+
 BENCHMARKS: dict[str, Callable[[int], Figures]] = {
     "retrieval": retrieval,
     "publish": publish,
     "turn": turn,
+    "starter": starter,
 }

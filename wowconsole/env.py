@@ -36,5 +36,8 @@ def env_int(name: str, *, default: int) -> int:
 def env_secret(name: str) -> str | None:
     """Return a secret from the file that NAME_FILE points to, or else from NAME."""
     if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text(encoding="utf-8").strip()
+        secret = Path(path).read_text(encoding="utf-8").strip()
+        if not secret:
+            raise ImproperlyConfigured(f"{name}_FILE is {path}, which is empty.")
+        return secret
     return os.environ.get(name) or None

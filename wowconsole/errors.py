@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import reswap, retarget
@@ -13,6 +14,9 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from wowconsole.http import HtmxRequest, wants_partial
+
+# A NUL byte or a number beyond its column, in a value that no form or serializer looked at.
+NOT_STORABLE = "A value holds something that can't be stored."
 
 
 class Refused(Exception):
@@ -48,6 +52,8 @@ class RefusedMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, ValidationError):
             error = Invalid(" ".join(error.messages))
+        if isinstance(error, DataError):
+            error = Invalid(NOT_STORABLE)
         if not isinstance(error, Refused):
             return None  # a bug: the 500 page and the log
         context = {"error": error}
@@ -71,6 +77,8 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
     """Answer API clients with problem JSON; `errors` lists what is wrong per field."""
     if isinstance(error, Refused):
         return problem(error.status, error.code, str(error))
+    if isinstance(error, DataError):
+        return problem(422, "invalid", NOT_STORABLE)
     if isinstance(error, ValidationError):
         fields = error.message_dict if hasattr(error, "error_dict") else {"__all__": error.messages}
         return problem(422, "invalid", " ".join(error.messages), errors=fields)

@@ -21,7 +21,8 @@ class Options:
     name: str
     model: str
     lora: str | None
-    threads: int
+    threads: int  # that read the prompt
+    writing_threads: int
     slots: int
     context: int
 
@@ -50,7 +51,8 @@ def start(options: Options, key: str) -> Any:  # Any: the package has no types
     params.model_alias = {options.name}
     params.n_parallel = options.slots
     params.n_ctx = options.context * options.slots
-    params.cpuparams.n_threads = options.threads
+    # One token of a small model is too little work to share: threads would mostly wait.
+    params.cpuparams.n_threads = options.writing_threads
     params.cpuparams_batch.n_threads = options.threads
     params.api_keys = [key]
     params.cache_ram_mib = HOST_CACHE_MIB

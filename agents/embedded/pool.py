@@ -44,7 +44,8 @@ class Limits:
     """Size of the engine: models in memory at once, threads, slots and tokens per slot."""
 
     resident: int = 3
-    threads: int = 2
+    threads: int = 2  # that read a prompt
+    writing_threads: int = 1  # that write the answer
     slots: int = 4
     context: int = 4096
 
@@ -83,8 +84,7 @@ async def start_native(options: Options) -> Native:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[2],
-        # Threads that spin while they wait lose most of their speed beside any other busy process.
-        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, KEY_VARIABLE: key},
+        env={**os.environ, KEY_VARIABLE: key},
         # Ctrl-C reaches the whole group; the engine alone decides when its models go.
         start_new_session=True,
     )
@@ -206,7 +206,7 @@ class Pool:
     def _options(self, name: str, adapter: Path | None) -> Options:
         limits = self.limits
         model, converted = str(self.places.base_gguf), str(adapter) if adapter else None
-        return Options(name, model, converted, limits.threads, limits.slots, limits.context)
+        return Options(name, model, converted, limits.threads, limits.writing_threads, limits.slots, limits.context)
 
     def _retire_surplus(self, newest: str) -> None:
         others = [name for name in self.resident if name != newest]

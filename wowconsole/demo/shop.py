@@ -50,7 +50,13 @@ def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[...
         key = request.headers.get("Idempotency-Key", "")[:100]
         if known := DemoCall.objects.filter(key=key).first():
             return JsonResponse(known.answer)
-        answer = act(order, json.loads(request.body or "{}"))
+        try:
+            asked = json.loads(request.body or "{}")
+        except ValueError:
+            asked = None
+        if not isinstance(asked, dict):
+            return JsonResponse({"error": "send a JSON object"}, status=400)
+        answer = act(order, asked)
         if key:
             DemoCall.objects.create(key=key, answer=answer)
         return JsonResponse(answer)

@@ -7,9 +7,11 @@ model must read them off the prompt, so that it can use a rule written tomorrow.
 """
 
 import hashlib
+import json
 import random
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,18 +41,23 @@ class Sample:
 
 
 class Shelf:
-    """The demo rules with their vectors, searched as in service but in memory."""
+    """The demo rules with the vectors of their hooks, searched as in service but in memory."""
 
     def __init__(self) -> None:
         self.units: list[dict[str, Any]] = read("units.jsonl")
         self.place = {unit["external_id"]: n for n, unit in enumerate(self.units)}
-        texts = [f"{unit['title']}. {unit['condition']}" for unit in self.units]
-        self.vectors = np.asarray(embed_passages(texts))  # (units, 384) float
+        hooks = [(n, text) for n, unit in enumerate(self.units) for text in _hooks(unit)]
+        self.owners = np.asarray([place for place, _ in hooks])  # (hooks,) int
+        self.texts = [text for _, text in hooks]
+        self.vectors = np.asarray(embed_passages(self.texts))  # (hooks, 384) float
 
     def find(self, query: str, cited: Sequence[str], dice: random.Random) -> list[int]:
         """Return the places of up to RULES_SHOWN rules, best first, the cited ones among them."""
         scores = self.vectors @ np.asarray(embed_queries([query])[0])
-        found = [int(n) for n in np.argsort(-scores)[:RULES_SHOWN]]
+        # A customer never asks in the very words of a hook; the row must not either.
+        scores[[text == query for text in self.texts]] = 0
+        ranked = dict.fromkeys(int(self.owners[hook]) for hook in np.argsort(-scores))
+        found = list(ranked)[:RULES_SHOWN]
         for external_id in cited:
             wanted = self.place[external_id]
             if wanted not in found and dice.random() < KNOWN_AMONG_FOUND:
@@ -58,16 +65,36 @@ class Shelf:
         return list(dict.fromkeys(found))
 
 
+def _hooks(unit: dict[str, Any]) -> list[str]:
+    whole = f"{unit['title']}. {unit['condition']}. {unit['content']}"
+    return [unit["title"], unit["condition"], *unit["questions"][:3], whole]
+
+
 def rows() -> tuple[list[Row], list[Row]]:
     """Return training and held-out rows in TRL's prompt/completion form, shuffled."""
     dice = random.Random(SEED)  # noqa: S311 (not a secret)
     shelf = Shelf()
     samples = [*_of_units(), *_of_practice(), *_of_dialogues()]
+    samples += [other for sample in samples if (other := _renumbered(sample, dice))]
     dice.shuffle(samples)
     split: tuple[list[Row], list[Row]] = ([], [])
     for sample in samples:
         split[sample.held_out].append(_row(sample, shelf, dice))
     return split
+
+
+def _renumbered(sample: Sample, dice: random.Random) -> Sample | None:
+    """Return the same tool call about another order, so that numbers are copied, not learnt."""
+    known = sample.action.arguments.get("order_id")
+    if known is None or sample.held_out:
+        return None
+    other = f"GW{dice.randrange(1000, 10000)}"
+
+    def swap(value: Any) -> Any:
+        return json.loads(re.sub(known, other, json.dumps(value), flags=re.IGNORECASE))
+
+    lines = [Line(**swap(asdict(line))) for line in sample.lines]
+    return replace(sample, lines=lines, action=DialogueAction(**swap(asdict(sample.action))))
 
 
 def _row(sample: Sample, shelf: Shelf, dice: random.Random) -> Row:

@@ -28,7 +28,11 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
-        pool = Pool(places(), Limits(threads=env_int("ENGINE_THREADS", default=2)))
+        limits = Limits(
+            threads=env_int("ENGINE_THREADS", default=2),
+            writing_threads=env_int("ENGINE_WRITING_THREADS", default=1),
+        )
+        pool = Pool(places(), limits)
         starter = settings.STARTER_ADAPTER_DIR
         preload = {STARTER: starter} if starter.is_dir() else {}
         # uvicorn finishes what runs, then raises the signal again: that is a clean end here.

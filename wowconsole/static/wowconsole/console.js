@@ -104,11 +104,28 @@
     target.matches("input, textarea, select") ? target.focus() : target.click();
   });
 
+  // How much of a field's room is left, said only when it runs short.
+  const LITTLE_ROOM = 0.8;
+  function count(field) {
+    const counter = field.id && document.querySelector(`[data-count-for="${CSS.escape(field.id)}"]`);
+    if (!counter || !(field.maxLength > 0)) return;
+    const used = field.value.length;
+    counter.textContent = used < LITTLE_ROOM * field.maxLength ? "" : `${used} / ${field.maxLength}`;
+    counter.classList.toggle("text-danger-emphasis", used >= field.maxLength);
+  }
+  const countAll = (part) => part.querySelectorAll("[maxlength]").forEach(count);
+  document.addEventListener("input", (event) => count(event.target));
+
   // Times come from the server in its zone; people read their own.
+  const short = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+  const thisYear = new Intl.DateTimeFormat(undefined, short);
   const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const localise = (part) => part.querySelectorAll("time[data-local]").forEach((time) => {
     const moment = new Date(time.dateTime);
-    if (!Number.isNaN(moment.getTime())) time.textContent = clock.format(moment);
+    if (Number.isNaN(moment.getTime())) return;
+    const recent = moment.getFullYear() === new Date().getFullYear();
+    time.textContent = (recent ? thisYear : clock).format(moment);
+    time.title = clock.format(moment);
   });
 
   let loading = 0;
@@ -136,9 +153,13 @@
     if (!quiet(event)) notify("The server can't be reached. Check the connection and try again.", "error");
   });
 
-  document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
+  document.addEventListener("htmx:load", (event) => {
+    localise(event.detail.elt);
+    countAll(event.detail.elt);
+  });
   document.addEventListener("DOMContentLoaded", () => {
     localise(document);
+    countAll(document);
     showKeys();
     const notices = document.getElementById("notices");
     notices.querySelectorAll(".notice").forEach(fade);

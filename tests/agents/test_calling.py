@@ -1,0 +1,110 @@
+"""Tools are called safely: nothing leads elsewhere, nothing hangs, nothing raises."""
+
+import json
+import os
+from unittest import mock
+
+from django.test import SimpleTestCase, override_settings
+
+from agents.calling import LARGEST_ANSWER, call_tool, fill_url
+from agents.models import Tool
+from tests.toolserver import business
+
+
+class UrlTests(SimpleTestCase):
+    def test_a_bare_path_is_one_of_this_server(self):
+        with self.settings(PUBLIC_URL="http://127.0.0.1:9"):
+            assert fill_url("/orders/{id}/", {"id": "GW1"}) == "http://127.0.0.1:9/orders/GW1/"
+
+    def test_what_leads_to_another_path_is_refused(self):
+        url = "https://shop.example/orders/{id}/refund/"
+        for evil in ("..", ".", "", "../..", "a/b", "/", "\\", "..\\x", "GW1/refund/?", "..\n"):
+            with self.assertRaises(ValueError, msg=repr(evil)):
+                fill_url(url, {"id": evil})
+
+    def test_everything_else_is_escaped(self):
+        url = "https://shop.example/orders/{id}/"
+        for evil in ("?x=1", "#x", "%2e%2e", "%2F", "@evil.example", "a b", "é", "{id}", "：＠"):
+            filled = fill_url(url, {"id": evil})
+            middle = filled.removeprefix("https://shop.example/orders/").removesuffix("/")
+            assert set(middle).isdisjoint("/?#@ {}:")
+            assert middle.isascii()
+
+    def test_the_host_can_not_be_changed(self):
+        for evil in ("@evil.example", ":80@evil.example", "\n@evil", ".evil.example#"):
+            with self.settings(PUBLIC_URL="http://127.0.0.1:9"):
+                assert fill_url("/{id}", {"id": evil}).startswith("http://127.0.0.1:9/")
+
+    def test_a_value_is_not_filled_again(self):
+        assert "{b}" not in fill_url("https://x/{a}/{b}", {"a": "{b}", "b": "c"})
+        assert fill_url("https://x/{a}/{b}", {"a": "{b}", "b": "c"}).endswith("/c")
+
+    def test_a_query_may_hold_a_slash(self):
+        assert fill_url("https://x/?q={q}", {"q": "a/.."}) == "https://x/?q=a%2F.."
+
+
+class CallTests(SimpleTestCase):
+    def setUp(self):
+        self.shop = self.enterContext(business())
+        self.enterContext(override_settings(PUBLIC_URL=self.shop.url))
+
+    def tool(self, **fields):
+        parameters = {"type": "object", "properties": {"id": {}}, "required": ["id"]}
+        defaults = {"name": "look_up", "method": "GET", "url": "/orders/{id}/"}
+        return Tool(**{"parameters": parameters, "timeout_seconds": 1, **defaults, **fields})
+
+    async def call(self, arguments=None, **fields):
+        arguments = {"id": "GW1"} if arguments is None else arguments
+        return (await call_tool(self.tool(**fields), arguments, key="k-1")).data
+
+    async def test_the_answer_comes_back(self):
+        assert await self.call() == {"status": "on the way"}
+        assert self.shop.requests == [("GET", "/orders/GW1/", "k-1", None, None)]
+
+    async def test_posted_arguments_and_the_token(self):
+        with self.settings(SHOP_TOKEN="t-1"):
+            await self.call(method="POST", token_setting="SHOP_TOKEN")
+        assert self.shop.requests[0][3:] == ("Bearer t-1", {"id": "GW1"})
+
+    async def test_the_token_may_be_a_variable(self):
+        with mock.patch.dict(os.environ, {"OTHER_SHOP_TOKEN": "t-2"}):
+            await self.call(token_setting="OTHER_SHOP_TOKEN")
+        assert self.shop.requests[0][3] == "Bearer t-2"
+
+    async def test_wrong_arguments_are_not_sent(self):
+        assert "wrong arguments" in (await self.call({}))["error"]
+        assert "wrong arguments" in (await self.call({"id": ".."}))["error"]
+        assert "wrong arguments" in (await self.call({"id": "\ud800"}))["error"]
+        assert "wrong arguments" in (await self.call({"id": "x" * 100_000}))["error"]
+        assert self.shop.requests == []
+
+    async def test_a_broken_schema_is_an_answer(self):
+        assert "set up" in (await self.call(parameters={"type": "nonsense"}))["error"]
+
+    async def test_unreadable_answers(self):
+        for answer, words in (
+            (b"<html>", "not readable (status 200)"),
+            (b"\xff\xfe\x00", "not readable"),
+            (b"[1]", "not an object"),
+            (b"[" * 9000, "not readable"),
+            (json.dumps({"x": "y" * LARGEST_ANSWER}).encode(), "too large"),
+        ):
+            self.shop.answer = answer
+            assert words in (await self.call())["error"]
+
+    async def test_what_can_not_be_stored_is_taken_out_of_an_answer(self):
+        self.shop.answer = b'{"a": "x\\u0000y", "b": NaN, "c": "\\ud800"}'
+        assert await self.call() == {"a": "xy", "b": None, "c": ""}
+
+    async def test_an_error_of_the_business_is_its_answer(self):
+        self.shop.status, self.shop.answer = 404, b'{"error": "order not found"}'
+        assert await self.call() == {"error": "order not found"}
+
+    async def test_nobody_there(self):
+        with self.settings(PUBLIC_URL="http://127.0.0.1:9"):
+            assert await self.call() == {"error": "look_up is not answering"}
+
+    async def test_an_answer_that_never_ends_ends(self):
+        self.shop.drips = True
+        self.shop.answer = b""
+        assert await self.call() == {"error": "look_up is not answering"}

@@ -1,0 +1,108 @@
+"""The loop of the master agent: what happens, in which order."""
+
+from asgiref.sync import sync_to_async
+from django.test import TestCase
+
+from agents import master
+from agents.actions import HANDOFF, DialogueAction
+from agents.prompting import Line
+from tests.engine import Answer, EngineMixin, calls, says
+from tests.factories import make_published_unit, make_release, make_scene, make_tool
+from tests.toolserver import business
+
+
+class LoopTests(EngineMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        pattern = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+        parameters = {"type": "object", "properties": {"id": pattern}, "required": ["id"]}
+        make_tool(name="look_up", url="/orders/{id}/", parameters=parameters)
+        make_tool(name="other")
+        cls.release = make_release(tools=["look_up", "gone"])
+
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url))
+
+    async def happened(self, *said, turn_id="t-1"):
+        lines = [Line("customer", text) for text in said or ("Where is gw1001?",)]
+        context = master.TurnContext(turn_id, self.release, self.scene, lines)
+        return [happening async for happening in master.answer(context)]
+
+    def names(self, happenings):
+        return [type(one).__name__ for one in happenings if not isinstance(one, master.Delta)]
+
+    async def test_a_reply(self):
+        happenings = await self.happened()
+        assert self.names(happenings) == ["Thinking", "Step", "Finished"]
+        said = "".join(one.text for one in happenings if isinstance(one, master.Delta))
+        assert said == happenings[-1].action.reply == "Hello from the engine."
+
+    async def test_a_call_then_a_reply(self):
+        self.engine.will(calls("look_up", "Let me see.", id="GW1001"), says("On the way."))
+        happenings = await self.happened()
+        names = ["Thinking", "Calling", "Step", "Called", "Step", "Finished"]
+        assert self.names(happenings) == names
+        calling = next(one for one in happenings if isinstance(one, master.Calling))
+        assert (calling.name, calling.detail) == ("look_up", "Let me see.")
+        said = "".join(one.text for one in happenings if isinstance(one, master.Delta))
+        assert said == "On the way."  # and nothing of "Let me see."
+
+    async def test_the_schema_limits_tools_ids_and_rules(self):
+        unit = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="Where is my order gw1001?"
+        )
+        await self.happened("Where is my order gw1001?")
+        schema = self.engine.requests[0]["response_format"]["json_schema"]["schema"]
+        assert schema["properties"]["knowledge"]["items"] == {"enum": [unit.pk]}
+        choices = schema["properties"]["action"]["anyOf"]
+        names = [choice["properties"]["name"]["const"] for choice in choices]
+        assert names == ["reply", "clarify", "handoff", "close", "look_up"]
+        arguments = choices[-1]["properties"]["arguments"]["properties"]
+        assert arguments == {"id": {"enum": ["GW1001"]}}
+
+    async def test_without_an_id_the_tool_is_described_but_not_allowed(self):
+        await self.happened("Where is my order?")
+        asked = self.engine.requests[0]
+        assert "look_up(id)" in asked["messages"][0]["content"]
+        assert "look_up" not in str(asked["response_format"])
+
+    async def test_a_result_makes_its_identifiers_known(self):
+        self.shop.answer = b'{"other": "GW2002"}'
+        self.engine.will(
+            calls("look_up", id="GW1001"), calls("look_up", id="GW2002"), says("Both are near.")
+        )
+        happenings = await self.happened()
+        assert happenings[-1].action.reply == "Both are near."
+        assert [path for _, path, *_ in self.shop.requests] == [
+            "/orders/GW1001/",
+            "/orders/GW2002/",
+        ]
+
+    async def test_the_key_names_turn_and_arguments(self):
+        for turn_id in ("t-1", "t-1", "t-2"):
+            self.engine.will(calls("look_up", id="GW1001"))
+            await self.happened(turn_id=turn_id)
+        self.engine.will(calls("look_up", id="GW1002"))
+        await self.happened("GW1002")
+        first, second, third, fourth = [key for _, _, key, *_ in self.shop.requests]
+        assert first == second
+        assert len({first, third, fourth}) == 3
+
+    async def test_failures_end_in_handing_over(self):
+        for answer in (Answer("no json"), Answer(status=400), says(""), calls("other", id="x")):
+            self.engine.will(answer)
+            last = (await self.happened())[-1]
+            assert last.action == DialogueAction(HANDOFF, master.SORRY)
+            assert last.error
+        assert self.shop.requests == []
+
+    async def test_the_last_two_messages_are_searched_for(self):
+        unit = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="Can I get a refund for late groceries?"
+        )
+        thinking = (await self.happened("Can I get a refund for late groceries?", "ok?"))[0]
+        assert [found.unit_id for found in thinking.found] == [unit.pk]
+        assert thinking.search_ms > 0

@@ -1,0 +1,106 @@
+"""The whole console as processes of its own: database, demo, real weights, web server."""
+
+import os
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import psycopg
+from django.conf import settings
+from psycopg import sql
+
+from agents.embedded.weights import ensure_base_model
+from wowconsole.stack.checks import free_port
+from wowconsole.stack.children import Children
+
+START_SECONDS = 120
+
+
+class Site:
+    """A running console; its web server can be taken away and brought back."""
+
+    def __init__(self, address, web):
+        self.address = address
+        self.web = web
+
+    def start(self):
+        self.web.start()
+        wait_for(f"{self.address}/healthz", self.web)
+
+    def stop(self):
+        self.web.stop()
+
+
+@contextmanager
+def serve(home):
+    """Run the demo on a database and weights of its own below `home`; yield the Site.
+
+    Every process dies with this one. Raises WeightsUnavailable.
+    """
+    link_weights(home)
+    web_port, engine_port = free_port(), free_port()
+    environment = {
+        "WOWCONSOLE_HOME": str(home),
+        "DJANGO_SETTINGS_MODULE": "wowconsole.settings",
+        "DATABASE_URL": make_database("browser"),
+        "PUBLIC_URL": f"http://127.0.0.1:{web_port}",
+        "ENGINE_URL": f"http://127.0.0.1:{engine_port}/v1",
+    }
+    children = Children(settings.BASE_DIR, home, environment)
+    for command in ("migrate", "load_demo"):
+        finish(children.manage(command))
+    engine = children.engine(engine_port)
+    site = Site(environment["PUBLIC_URL"], children.web("127.0.0.1", web_port))
+    with ExitStack() as running:
+        engine.start()
+        running.callback(engine.stop)
+        wait_for(f"http://127.0.0.1:{engine_port}/health", engine)
+        running.callback(site.stop)
+        site.start()
+        yield site
+
+
+def link_weights(home):
+    """Let `home` share the checkout's weights: they are fetched once, not once a session."""
+    models = settings.BASE_DIR / ".local" / "models"
+    ensure_base_model(models, lambda text: None)
+    (home / "models").symlink_to(models)
+
+
+def make_database(name):
+    """Create an empty database beside the one of the other tests; return its URL."""
+    parts = settings.DATABASES["default"]
+    where = {key: parts[key.upper()] for key in ("host", "port", "user", "password")}
+    where = {key: value for key, value in where.items() if value}
+    identifier = sql.Identifier(name)
+    with psycopg.connect(dbname="postgres", autocommit=True, **where) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+    return psycopg.conninfo.make_conninfo(dbname=name, **where)
+
+
+def finish(child):
+    command = subprocess.run(
+        child.command,
+        cwd=child.directory,
+        env=os.environ | child.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert command.returncode == 0, command.stdout + command.stderr
+
+
+def wait_for(url, child):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert child.exit_code() is None, child.last_words()
+        try:
+            if httpx.get(url, timeout=5).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer in time:\n{child.last_words()}")
