@@ -31,7 +31,8 @@ from knowledge.searching import Found, search
 
 RULES_SHOWN = 3
 MOST_STEPS = 4  # engine calls in one turn; each costs the customer a second or two
-QUERY_LENGTH = 400  # characters of the dialogue that are searched for
+QUERY_LENGTH = 400  # characters of a message that are searched for
+WORDS_THAT_STAND_ALONE = 3
 SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
 
 
@@ -158,20 +159,16 @@ def _finish(action: DialogueAction | None) -> Finished:
 
 
 def find_rules(context: TurnContext) -> list[Found]:
-    """Return the rules for the customer's last words, best first, each once.
+    """Return the rules for the customer's last message, best first.
 
-    Searched are the last message alone and the last two together, in one batch: a short
-    "and for groceries?" needs what came before it.
+    A message of a word or two ("and groceries?"), or one that finds nothing, is searched
+    for together with the one before it. Both are asked in one batch.
     """
-    said = [line.text for line in context.lines if line.role == "customer"]
-    queries = [query[-QUERY_LENGTH:] for query in (said[-1], " ".join(said[-2:])) if query.strip()]
-    best: dict[int, Found] = {}
-    for results in search(list(dict.fromkeys(queries)), scene=context.scene, limit=RULES_SHOWN):
-        for found in results:
-            known = best.get(found.unit_id)
-            if known is None or found.score > known.score:
-                best[found.unit_id] = found
-    return sorted(best.values(), key=lambda found: -found.score)[:RULES_SHOWN]
+    said = [line.text[-QUERY_LENGTH:] for line in context.lines if line.role == "customer"]
+    together = " ".join(said[-2:])
+    alone, joined = search([said[-1], together], scene=context.scene, limit=RULES_SHOWN)
+    is_short = len(said[-1].split()) < WORDS_THAT_STAND_ALONE
+    return (joined or alone) if is_short else (alone or joined)
 
 
 def _as_rules(found: Sequence[Found]) -> list[Rule]:

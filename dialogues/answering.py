@@ -14,6 +14,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents import master
@@ -92,7 +93,7 @@ async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
     assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
     conversation = turn.conversation
-    lines = await sync_to_async(_lines)(turn)
+    lines = await sync_to_async(lines_for)(turn)
     context = TurnContext(str(turn.public_id), turn.release, conversation.scene, lines)
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
@@ -124,16 +125,6 @@ async def _status(turn: Turn, state: str, detail: str) -> None:
     await events.passing(turn.conversation.public_id, event)
 
 
-def lines_until(conversation_pk: int, seq: int) -> list[Line]:
-    """Return the dialogue up to event `seq` as the prompt shows it, oldest first."""
-    shown = Event.objects.filter(
-        conversation_id=conversation_pk,
-        seq__lte=seq,
-        kind__in=[EventKind.MESSAGE, EventKind.ACTION],
-    ).order_by("-seq")[:LINES_SHOWN]
-    return [as_line(event) for event in reversed(shown)]
-
-
 def as_line(event: Event) -> Line:
     """Return one stored event as a line of the prompt; staff speak as the agent does."""
     if event.kind == EventKind.ACTION:
@@ -142,12 +133,24 @@ def as_line(event: Event) -> Line:
     return Line("customer" if event.role == Role.CUSTOMER else "agent", event.text)
 
 
-def _lines(turn: Turn) -> list[Line]:
-    """Return what was said up to the message that is answered, without this turn's calls.
+def lines_for(turn: Turn) -> list[Line]:
+    """Return the dialogue as the turn's prompt shows it, oldest first, what it answers last.
 
-    A turn that is answered a second time, after a crash, must see what the first saw.
+    What came of this turn itself is left out: answered a second time, after a crash, it
+    must see what it saw first. A message that came while another turn ran stands after
+    that turn's reply, though its number is lower.
     """
-    return lines_until(turn.conversation_id, turn.asked_seq)
+    earlier = turn.conversation.turns.filter(asked_seq__lt=turn.asked_seq).last()
+    answered_seq = earlier.asked_seq if earlier else 0
+    others = Event.objects.filter(
+        Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
+        conversation=turn.conversation,
+        kind__in=[EventKind.MESSAGE, EventKind.ACTION],
+    )
+    asked = Q(role=Role.CUSTOMER, seq__gt=answered_seq)
+    before = others.exclude(asked).order_by("-seq")[:LINES_SHOWN]
+    shown = [*reversed(before), *others.filter(asked).order_by("seq")]
+    return [as_line(event) for event in shown[-LINES_SHOWN:]]
 
 
 @transaction.atomic

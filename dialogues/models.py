@@ -35,7 +35,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(Q(scene__isnull=True) | Q(scene__members__pk=user.pk)).distinct()
 
     def unanswered(self, *, after_seconds: int) -> Self:
-        """Keep the open ones whose customer wrote something that no turn has taken up.
+        """Keep the open ones whose customer wrote something that neither turn nor person took up.
 
         A process can die between storing a message and taking it up. Left out is what is
         younger than `after_seconds`, which is being taken up, or older than a day.
@@ -44,13 +44,18 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         turns = Turn.objects.filter(
             conversation=OuterRef("conversation"), asked_seq__gte=OuterRef("seq")
         )
+        by_person = Event.objects.filter(
+            Q(role=Role.STAFF) | Q(kind=EventKind.CONTROL, data__state=Control.BOT),
+            conversation=OuterRef("conversation"),
+            seq__gt=OuterRef("seq"),
+        )
         waiting = Event.objects.filter(
             ~Exists(turns),
             conversation=OuterRef("pk"),
             kind=EventKind.MESSAGE,
             role=Role.CUSTOMER,
             at__lt=now - timedelta(seconds=after_seconds),
-        )
+        ).exclude(Exists(by_person))
         recent = self.filter(updated_at__gt=now - timedelta(days=1), channel=Channel.CHAT)
         return recent.filter(Exists(waiting), closed_at=None).exclude(control=Control.HUMAN)
 

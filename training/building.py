@@ -68,7 +68,9 @@ class Toolbox:
     def of_scene(self, scene: Scene | None) -> list[dict[str, Any]]:
         pk = scene.pk if scene else None
         if pk not in self._known:
-            self._known[pk] = [as_json(tool) for tool in Tool.objects.of_scene(scene)]
+            self._known[pk] = [
+                as_json(tool) for tool in Tool.objects.of_scene(scene).order_by("pk")
+            ]
         return self._known[pk]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import salted_hmac
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -201,7 +202,7 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE_URL = env_text("ENGINE_URL", default="http://127.0.0.1:8100/v1").rstrip("/")
 ENGINE_API_KEY = env_secret("ENGINE_API_KEY") or "none"
 ENGINE_TIMEOUT_SECONDS = env_int("ENGINE_TIMEOUT_SECONDS", default=60)
-DEMO_SHOP_TOKEN = SECRET_KEY[:16]  # the demo business trusts this installation only
+DEMO_SHOP_TOKEN = salted_hmac("demo shop", "token", secret=SECRET_KEY).hexdigest()
 
 # API
 
@@ -217,6 +218,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "wowconsole.errors.api_exception_handler",
     "DEFAULT_THROTTLE_RATES": {"chat-sessions": "30/min"},
     "PAGE_SIZE": 50,
+    # How many proxies of yours add to X-Forwarded-For; what a client puts there counts for nothing.
+    "NUM_PROXIES": env_int("PROXIES", default=0),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "WOWConsole",

@@ -205,8 +205,15 @@ class Pool:
 
     def _options(self, name: str, adapter: Path | None) -> Options:
         limits = self.limits
-        model, converted = str(self.places.base_gguf), str(adapter) if adapter else None
-        return Options(name, model, converted, limits.threads, limits.writing_threads, limits.slots, limits.context)
+        return Options(
+            name=name,
+            model=str(self.places.base_gguf),
+            lora=str(adapter) if adapter else None,
+            threads=limits.threads,
+            writing_threads=limits.writing_threads,
+            slots=limits.slots,
+            context=limits.context,
+        )
 
     def _retire_surplus(self, newest: str) -> None:
         others = [name for name in self.resident if name != newest]

@@ -66,9 +66,9 @@ class Customer(Person):
         replies.nth(number - 1).wait_for(timeout=90_000)
         return replies.nth(number - 1)
 
-    def first(self, kind, since=0.0):
-        """Return when the first frame of a kind came after `since`, and the frame."""
-        return next((at, frame) for at, frame in self.frames if at > since and frame["type"] == kind)
+    def heard(self, kind):
+        """Return the frames of a kind with the times of their arrival, oldest first."""
+        return [(at, frame) for at, frame in self.frames if frame["type"] == kind]
 
     def said(self):
         """Return every bubble, once each, in order."""

@@ -26,6 +26,7 @@ def take(person, name):
     while notices.count():
         notices.first.click()
     person.page.mouse.move(0, 0)
+    person.page.evaluate("scrollTo(0, 0); document.activeElement?.blur()")
     person.page.screenshot(path=folder() / f"{name}.png", animations="disabled")
 
 

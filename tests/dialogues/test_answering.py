@@ -121,7 +121,7 @@ class ReplyTests(EngineMixin, TestCase):
             prompt="default",
             tools=[],
             rules=[],
-            lines=await sync_to_async(answering.lines_until)(turn.conversation_id, 1),
+            lines=await sync_to_async(answering.lines_for)(turn),
         )
         assert rebuilt == turn.steps[0]["messages"]
 
