@@ -6,7 +6,6 @@ from pathlib import Path
 PAGES = {
     "overview": "/",
     "knowledge": "/knowledge/",
-    "rule": "/knowledge/new/",
     "training": "/training/",
     "releases": "/agents/",
 }
@@ -26,7 +25,7 @@ def take(person, name):
     while notices.count():
         notices.first.click()
     person.page.mouse.move(0, 0)
-    person.page.evaluate("scrollTo(0, 0); document.activeElement?.blur()")
+    person.page.evaluate("document.activeElement?.blur(); scrollTo({top: 0, behavior: 'instant'})")
     person.page.screenshot(path=folder() / f"{name}.png", animations="disabled")
 
 

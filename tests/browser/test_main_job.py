@@ -65,6 +65,7 @@ def publish_rule(operator):
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_label("Scene").select_option("delivery")
     expect(page.locator("#preview")).to_contain_text("parcel locker")
+    pictures.take(operator, "rule")
     pressed = time.perf_counter()
     page.get_by_role("button", name="Save and publish").click()
     expect(page.get_by_text("What agents use now")).to_be_visible()

@@ -17,6 +17,7 @@ from tests.factories import make_release, make_user
 from wowconsole.asgi import application
 
 DURABLE = set(EventKind.values)
+PATIENCE_SECONDS = 30  # machines under load are slow, not wrong
 
 
 class Socket(ApplicationCommunicator):
@@ -29,19 +30,19 @@ class Socket(ApplicationCommunicator):
     async def connect(self):
         """Return whether the handshake was accepted."""
         await self.send_input({"type": "websocket.connect"})
-        return (await self.receive_output(5))["type"] == "websocket.accept"
+        return (await self.receive_output(PATIENCE_SECONDS))["type"] == "websocket.accept"
 
     async def send(self, **frame):
         await self.send_input({"type": "websocket.receive", **frame})
 
     async def receive(self):
-        message = await self.receive_output(5)
+        message = await self.receive_output(PATIENCE_SECONDS)
         assert message["type"] == "websocket.send", message
         return json.loads(message["text"])
 
     async def disconnect(self):
         await self.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self.wait(5)
+        await self.wait(PATIENCE_SECONDS)
 
 
 class Tab:
