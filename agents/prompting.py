@@ -77,7 +77,8 @@ def _static(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         {
             "name": tool["name"],
             "description": tool["description"],
-            "parameters": ", ".join(tool["parameters"].get("properties", {})),
+            # `required` is a list: the database keeps its order, unlike that of an object's keys.
+            "parameters": ", ".join(tool["parameters"].get("required", [])),
         }
         for tool in tools
     ]

@@ -101,7 +101,7 @@ class UnitForm(forms.Form):
     )
     scene = SceneChoiceField(
         widget=_control(forms.Select),
-        empty_label=None,
+        empty_label="Choose…",
         help_text="The business line whose customers it answers.",
     )
     condition = forms.CharField(

@@ -67,3 +67,9 @@ def signed_in(invite):
 @pytest.fixture
 def customer(invite):
     return invite(Customer)
+
+
+@pytest.fixture
+def invite_chat(invite):
+    """Return a function that seats another customer."""
+    return lambda: invite(Customer)

@@ -20,9 +20,10 @@ START_SECONDS = 120
 class Site:
     """A running console; its web server can be taken away and brought back."""
 
-    def __init__(self, address, web):
+    def __init__(self, address, web, children):
         self.address = address
         self.web = web
+        self.children = children
 
     def start(self):
         self.web.start()
@@ -30,6 +31,15 @@ class Site:
 
     def stop(self):
         self.web.stop()
+
+    @contextmanager
+    def working(self):
+        """Run a Celery worker of each queue, as the console does."""
+        with ExitStack() as running:
+            for child in (self.children.worker("test"), self.children.gpu("test")):
+                child.start()
+                running.callback(child.stop)
+            yield
 
 
 @contextmanager
@@ -51,7 +61,7 @@ def serve(home):
     for command in ("migrate", "load_demo"):
         finish(children.manage(command))
     engine = children.engine(engine_port)
-    site = Site(environment["PUBLIC_URL"], children.web("127.0.0.1", web_port))
+    site = Site(environment["PUBLIC_URL"], children.web("127.0.0.1", web_port), children)
     with ExitStack() as running:
         engine.start()
         running.callback(engine.stop)

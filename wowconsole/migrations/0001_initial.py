@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created_at', '-pk'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['admin', 'agents.read', 'agents.write', 'dialogues.judge', 'dialogues.read', 'knowledge.approve', 'knowledge.read', 'knowledge.write', 'training.read', 'training.write'])), name='api_key_scopes_known', violation_error_message='Unknown scope.')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['admin', 'agents.read', 'agents.write', 'dialogues.judge', 'dialogues.read', 'dialogues.reply', 'knowledge.approve', 'knowledge.read', 'knowledge.write', 'training.read', 'training.write'])), name='api_key_scopes_known', violation_error_message='Unknown scope.')],
             },
         ),
     ]
