@@ -148,6 +148,7 @@ def make_trainer(job: Job, recipe: Recipe, named: list[tuple[str, Row]]) -> Any:
             per_device_train_batch_size=recipe.batch_size,
             gradient_accumulation_steps=recipe.gradient_accumulation,
             max_length=recipe.max_length,
+            pad_to_multiple_of=64,  # few sizes of tensor: memory is used again, not added to
             train_sampling_strategy="sequential",  # as put in order below
             seed=recipe.seed,
             bf16=progress.multiplies_bf16(),
