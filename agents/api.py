@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -75,6 +76,9 @@ class ToolViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     serializer_class = ToolSerializer
     lookup_field = "name"
     scopes = SCOPES
+
+    def get_queryset(self) -> QuerySet[Tool]:
+        return Tool.objects.visible_to(self.request.user)
 
 
 class ReleaseViewSet(

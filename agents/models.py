@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from knowledge.models import Scene
+from wowconsole.roles import AnyUser, sees_every_scene
 
 
 class WeightsKind(models.TextChoices):
@@ -56,6 +57,12 @@ class ToolQuerySet(models.QuerySet["Tool"]):
     def of_scene(self, scene: Scene | None) -> Self:
         """Keep the active tools of a scene, and those of every scene."""
         return self.filter(Q(scenes=scene) | Q(scenes__isnull=True), is_active=True).distinct()
+
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the tools of the scenes a staff member works in, and those of every scene."""
+        if sees_every_scene(user):
+            return self
+        return self.filter(Q(scenes__members=user.pk) | Q(scenes__isnull=True)).distinct()
 
 
 class Tool(models.Model):

@@ -27,7 +27,7 @@ def release_list(request: UserRequest) -> HttpResponse:
         "releases": Release.objects.select_related("version", "created_by"),
         "ledger": ledger,
         "can_roll_back": Promotion.objects.exclude(release=live).exists(),
-        "tools": Tool.objects.prefetch_related("scenes"),
+        "tools": Tool.objects.visible_to(request.user).prefetch_related("scenes"),
         "versions": ModelVersion.objects.select_related("base"),
     }
     return render(request, "agents/release_list.html", context)

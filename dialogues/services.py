@@ -156,7 +156,8 @@ def take_over(turn_pk: int) -> Turn | None:
     until = now + timedelta(seconds=LEASE_SECONDS)
     if not taken.update(leased_until=until, attempts=attempts):
         return None
-    return Turn.objects.select_related("conversation", "release__version").get(pk=turn_pk)
+    parts = ("conversation__scene", "release__version")  # what is not fetched here can't be later
+    return Turn.objects.select_related(*parts).get(pk=turn_pk)
 
 
 @transaction.atomic

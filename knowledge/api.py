@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -197,9 +198,9 @@ class UnitViewSet(
     @action(detail=True, methods=["post"], url_path="restore-revision")
     def restore_revision(self, request: Request, pk: str) -> Response:
         """Save the text of an earlier revision as the newest one."""
-        fields = self._valid(RestoreRevisionSerializer)
-        unit = services.restore_revision(unit=self.get_object(), author=self.user, **fields)
-        return self._answer(unit)
+        fields, unit = self._valid(RestoreRevisionSerializer), self.get_object()
+        get_object_or_404(unit.revisions, number=fields["number"])
+        return self._answer(services.restore_revision(unit=unit, author=self.user, **fields))
 
     def _valid(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         serializer = kind(data=self.request.data, context=self.get_serializer_context())

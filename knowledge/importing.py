@@ -94,7 +94,8 @@ def _jsonl_rows(text: IO[str]) -> Iterator[Row]:
             raise Invalid(f"Line {number} is longer than {MAX_LINE:,} characters.")
         try:
             values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+            json.dumps(values, ensure_ascii=False).encode()  # no halves of surrogate pairs
+        except (ValueError, RecursionError):
             raise Invalid(f"Line {number} is not a JSON object.") from None
         if not isinstance(values, dict):
             raise Invalid(f"Line {number} is not a JSON object.")
@@ -151,8 +152,9 @@ class Import:
         waiting.clear()
 
     def _write_row(self, number: int, values: dict[str, Any]) -> tuple[Line, KnowledgeUnit | None]:
-        name = _text(_value(values, "external_id"))[:120] or None
+        name = None
         try:
+            name = _text(_value(values, "external_id")) or None
             with transaction.atomic():
                 action, unit = self._upsert(values, name)
         except ValidationError as error:

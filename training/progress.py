@@ -103,3 +103,16 @@ def anybody_asked(stopping: Stopping) -> bool:
     distributed.all_reduce(asked, op=distributed.ReduceOp.MAX)
     stopping.asked = bool(asked.item())
     return stopping.asked
+
+
+def new_adapter(recipe: Any) -> Any:
+    """Return the shape of a fresh LoRA adapter (PEFT's LoraConfig) on every linear layer."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules="all-linear",
+    )

@@ -86,7 +86,7 @@ def make_trainer(job: Job, recipe: Recipe, named: list[tuple[str, Row]]) -> Any:
     # Imported here: ten seconds, and a gigabyte, that only a training process should pay.
     import torch
     from datasets import Dataset
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -97,13 +97,6 @@ def make_trainer(job: Job, recipe: Recipe, named: list[tuple[str, Row]]) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(job.base_dir, dtype=torch.float32)
     if job.adapter_dir:
         model = PeftModel.from_pretrained(model, job.adapter_dir, is_trainable=True)
-    lora = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules="all-linear",
-    )
     trainer: Any = SFTTrainer(
         model=model,
         args=SFTConfig(
@@ -131,7 +124,7 @@ def make_trainer(job: Job, recipe: Recipe, named: list[tuple[str, Row]]) -> Any:
         ),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
-        peft_config=None if job.adapter_dir else lora,
+        peft_config=None if job.adapter_dir else progress.new_adapter(recipe),
     )
     rows.put_in_order(trainer, examples, epochs=recipe.epochs)
     return trainer

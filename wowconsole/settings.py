@@ -114,6 +114,10 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
 
+# How many proxies of yours add to X-Forwarded-For; what a client puts there counts for nothing.
+PROXIES = env_int("PROXIES", default=0)
+ALLAUTH_TRUSTED_PROXY_COUNT = PROXIES
+
 HTTPS = env_bool("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env_int("HSTS_SECONDS", default=31_536_000 if HTTPS else 0)
@@ -218,8 +222,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "wowconsole.errors.api_exception_handler",
     "DEFAULT_THROTTLE_RATES": {"chat-sessions": "30/min"},
     "PAGE_SIZE": 50,
-    # How many proxies of yours add to X-Forwarded-For; what a client puts there counts for nothing.
-    "NUM_PROXIES": env_int("PROXIES", default=0),
+    "NUM_PROXIES": PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "WOWConsole",
@@ -240,5 +243,9 @@ LOGGING = {
     "formatters": {"structured": {"()": "wowconsole.logs.formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", default="INFO")},
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpx2", "openai")},
+    # Uvicorn's own lines hold addresses whole, and so the tokens of chat sockets.
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in ("httpx", "httpx2", "openai", "uvicorn.access", "uvicorn.error")
+    },
 }

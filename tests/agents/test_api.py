@@ -3,7 +3,7 @@
 from django.test import TestCase
 
 from agents.models import Promotion, Release, live_release
-from tests.factories import make_release, make_tool, make_user, make_version
+from tests.factories import make_release, make_scene, make_tool, make_user, make_version
 from wowconsole.apikeys import issue_key
 
 READS = ["/api/releases/", "/api/releases/first/", "/api/models/", "/api/models/smol/"]
@@ -51,6 +51,16 @@ class AccessTests(ApiTestCase):
     def test_keys_of_other_things_read_nothing_here(self):
         _, other = issue_key(user=self.engineer, name="o", scopes=["training.write"])
         assert {self.call("get", url, secret=other).status_code for url in READS} == {403}
+
+    def test_tools_of_other_scenes_are_not_there(self):
+        own, other = make_scene(), make_scene()
+        other.members.add(make_user())
+        make_tool(name="own").scenes.add(own)
+        make_tool(name="other").scenes.add(other)
+        self.engineer.scenes.add(own)
+        listed = self.call("get", "/api/tools/").json()["results"]
+        assert [tool["name"] for tool in listed] == ["own", "look_up"]
+        assert self.call("get", "/api/tools/other/").status_code == 404
 
     def test_nothing_is_changed_or_deleted(self):
         for url in READS:

@@ -11,7 +11,7 @@ from agents.master import SORRY
 from dialogues import answering, services, tasks
 from dialogues.models import Event, EventKind, Role, Turn, TurnStatus
 from tests.engine import EngineMixin
-from tests.factories import make_conversation, make_release
+from tests.factories import make_conversation, make_release, make_scene
 
 
 class DeadProcessTests(EngineMixin, TransactionTestCase):
@@ -59,6 +59,15 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         turn.refresh_from_db()
         assert (turn.status, turn.attempts) == (TurnStatus.DONE, 2)
         assert self.sweep() == ([], [])
+
+    def test_a_dead_turn_of_a_scene_is_finished_too(self):
+        self.conversation = make_conversation(scene=make_scene())
+        services.say(conversation=self.conversation, text="Hi", client_id="a")
+        turn = self.begin_and_die()
+        tasks.finish_turn(turn.pk)
+        turn.refresh_from_db()
+        assert (turn.status, turn.error) == (TurnStatus.DONE, "")
+        assert self.replies() == ["Hello from the engine."]
 
     def test_what_was_said_meanwhile_is_answered_next(self):
         turn = self.begin_and_die()

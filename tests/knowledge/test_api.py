@@ -50,6 +50,12 @@ class UnitApiTests(ApiTests):
         assert self.post(f"{url}archive/").json()["status"] == "archived"
         assert self.post(f"{url}restore/").json()["status"] == "draft"
 
+    def test_a_revision_that_never_was_is_not_found(self):
+        unit = make_unit(scene=self.scene)
+        for number in (7, 10**12):
+            asked = {"number": number, "based_on": 1}
+            assert self.post(f"{UNITS}{unit.pk}/restore-revision/", asked).status_code == 404
+
     def test_refusals_are_problem_documents(self):
         unit = make_unit(scene=self.scene, risk="high")
         refused = self.post(f"{UNITS}{unit.pk}/publish/")

@@ -64,6 +64,7 @@ class ImportTests(TestCase):
     def test_values_of_the_wrong_kind_are_refused_by_line(self):
         wrong = [{"priority": "soon"}, {"valid_from": "yesterday"}, {"valid_from": "2026-13-01"}]
         wrong += [{"title": {"a": 1}}, {"risk": "wild"}, {"priority": 10**9}]
+        wrong += [{"external_id": ["a"]}, {"external_id": "a" * 121}]
         report = self.run_rows(*({**ROW, **fields} for fields in wrong))
         assert {line.action for line in report} == {"refused"}
 
@@ -71,6 +72,8 @@ class ImportTests(TestCase):
         for data, name in (
             (b"{}", "rules.xlsx"),
             (b'{"a": 1}\nnonsense', "rules.jsonl"),
+            (b'{"title": "\\ud800"}', "rules.jsonl"),
+            (b'{"priority": ' + b"9" * 5000 + b"}", "rules.jsonl"),
             (b"title,content\n1,2", "rules.csv"),
             ("title,condition,content\n\u00e9,b,c".encode("latin-1"), "rules.csv"),
         ):

@@ -118,6 +118,11 @@ class TestChecks:
             with pytest.raises(StackError, match=f"Port {port} is in use; set PORT="):
                 checks.require_free_port("127.0.0.1", port)
 
+    def test_a_number_that_is_no_port_is_named(self):
+        for port in (0, 70_000):
+            with pytest.raises(StackError, match=f"PORT is {port}; give a number"):
+                checks.require_free_port("127.0.0.1", port)
+
     def test_a_second_console_is_refused_and_told_of_the_first(self, tmp_path):
         checks.prepare_home(tmp_path)
         with (

@@ -59,8 +59,10 @@ def require_free_port(host: str, port: int) -> None:
     """Refuse a port that can't be listened on.
 
     Raises:
-        StackError: it is in use, or not ours to use.
+        StackError: it is in use, not ours to use, or no port at all.
     """
+    if not 0 < port < 65536:  # getaddrinfo would take it modulo 65536
+        raise StackError(f"PORT is {port}; give a number from 1 to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
