@@ -32,11 +32,14 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         slug_field="name", queryset=ModelVersion.objects.all()
     )
     tools = serializers.ListField(child=serializers.CharField(), required=False)
+    quote_rules = serializers.BooleanField(
+        write_only=True, default=False, help_text="Say a rule as it is written."
+    )
 
     class Meta:
         model = Release
-        fields = ["id", "name", "version", "prompt", "tools", "created_at"]
-        read_only_fields = ["prompt", "created_at"]
+        fields = ["id", "name", "version", "prompt", "tools", "quote_rules", "limits", "created_at"]
+        read_only_fields = ["prompt", "limits", "created_at"]
 
 
 class PromotionSerializer(serializers.ModelSerializer[Promotion]):

@@ -6,7 +6,7 @@ loaded on first use by the calls that vLLM and the embedded engine share.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -55,7 +55,7 @@ def _client() -> AsyncOpenAI:
 
 async def stream(
     version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
-) -> AsyncIterator[str | Completion]:
+) -> AsyncGenerator[str | Completion]:
     """Yield pieces of text as they come, then one Completion.
 
     Raises:

@@ -12,6 +12,14 @@ class ReleaseForm(forms.ModelForm[Release]):
         help_text="What the agent may do besides talking.",
     )
 
+    quote_rules = forms.BooleanField(
+        label="Say rules in their own words",
+        required=False,
+        initial=True,
+        help_text="A reply that rests on one rule is the rule as written: quicker, and never "
+        "wrong about it. Right for small models and risky topics.",
+    )
+
     class Meta:
         model = Release
         fields = ["name", "version", "tools"]

@@ -8,7 +8,8 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -16,6 +17,7 @@ from asgiref.sync import sync_to_async
 from agents import engines
 from agents.actions import (
     HANDOFF,
+    REPLY,
     DialogueAction,
     UnreadableAction,
     action_schema,
@@ -194,15 +196,39 @@ async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
     tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(step.messages))
     turn.allowed = {tool["name"]: tool for tool in tools}
     schema = action_schema(tools=tools, unit_ids=[rule.id for rule in turn.rules])
-    reply = ReplyStream()
-    async for piece in engines.stream(turn.context.release.version, step.messages, schema):
-        if isinstance(piece, engines.Completion):
-            step.output = piece.text
-            for name, value in asdict(piece).items():
-                if name != "text":
-                    setattr(step, name, value)
-        elif text := reply.feed(piece):
-            yield Delta(text)
+    reply, started = ReplyStream(), time.perf_counter()
+    version = turn.context.release.version
+    async with aclosing(engines.stream(version, step.messages, schema)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, engines.Completion):
+                _note_completion(step, piece)
+            elif (text := reply.feed(piece)) or reply.decided():
+                if quoted := _quoted(turn, reply.decided()):
+                    step.output = quoted.as_json()
+                    step.engine_ms = round((time.perf_counter() - started) * 1000, 1)
+                    yield Delta(quoted.reply)
+                    return  # which ends the request: the rest is known
+                yield Delta(text)
+
+
+def _note_completion(step: Step, completion: engines.Completion) -> None:
+    step.output = completion.text
+    for name, value in asdict(completion).items():
+        if name != "text":
+            setattr(step, name, value)
+
+
+def _quoted(turn: _Turn, decided: DialogueAction | None) -> DialogueAction | None:
+    """Return the action with its one rule's own words as the reply, where the release wants it.
+
+    Not after a tool was called: then the reply has to tell what came of it.
+    """
+    if decided is None or not turn.context.release.quotes_rules or turn.calls:
+        return None
+    if decided.name != REPLY or len(decided.knowledge) != 1:
+        return None
+    words = {rule.id: rule.content for rule in turn.rules}.get(decided.knowledge[0])
+    return replace(decided, reply=words) if words else None
 
 
 def _named(messages: Sequence[Message]) -> str:

@@ -96,7 +96,8 @@ class Tool(models.Model):
 class Release(models.Model):
     """What answers a customer: weights, prompt, tools and limits. Never changes.
 
-    `tools` lists names; `limits` holds the numbers of `agents.actions.Limits`.
+    `tools` lists names. `limits` holds {"quote_rules": bool}: whether a reply that rests
+    on one rule is that rule's own words (strict composition) or the model's.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -116,6 +117,10 @@ class Release(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("agents:release-list")
+
+    @property
+    def quotes_rules(self) -> bool:
+        return bool(self.limits.get("quote_rules"))
 
 
 class Promotion(models.Model):

@@ -1,7 +1,5 @@
 """What people do to releases."""
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -29,7 +27,7 @@ def make_release(
     version: ModelVersion,
     tools: list[str] | None = None,
     prompt: str = "default",
-    limits: dict[str, Any] | None = None,
+    quote_rules: bool = False,
 ) -> Release:
     """Bundle weights, prompt and tools under one name. It never changes afterwards.
 
@@ -44,7 +42,12 @@ def make_release(
     if unknown := sorted(set(tools) - set(active)):
         raise UnknownTools(f"No active tool is called {', '.join(unknown)}.")
     release = Release(
-        name=name, version=version, tools=tools, prompt=prompt, limits=limits or {}, created_by=by
+        name=name,
+        version=version,
+        tools=tools,
+        prompt=prompt,
+        limits={"quote_rules": quote_rules},
+        created_by=by,
     )
     release.full_clean(exclude={"tools"})  # checked above; none is a choice too
     release.save()

@@ -3,7 +3,7 @@
 import json
 import re
 
-from agents.actions import BUILT_IN
+from agents.actions import BUILT_IN, DialogueAction, UnreadableAction, parse_action
 from agents.cleaning import storable
 
 REPLY_BEGINS = re.compile(r'"reply"\s*:\s*"')
@@ -30,6 +30,15 @@ class ReplyStream:
         whole = self._decoded()
         gained, self._spoken = whole[len(self._spoken) :], whole
         return gained
+
+    def decided(self) -> DialogueAction | None:
+        """Return all but the reply once it begins: what is done, and by which rules."""
+        if self._begins_at is None:
+            return None
+        try:
+            return parse_action(self._text[: self._begins_at] + '"}')
+        except UnreadableAction:  # an engine that ignores the schema; the whole will show
+            return None
 
     def _find_beginning(self) -> bool:
         beginning = REPLY_BEGINS.search(self._text)

@@ -106,3 +106,50 @@ class LoopTests(EngineMixin, TestCase):
         thinking = (await self.happened("Can I get a refund for late groceries?", "ok?"))[0]
         assert [found.unit_id for found in thinking.found] == [unit.pk]
         assert thinking.search_ms > 0
+
+
+class QuotingTests(EngineMixin, TestCase):
+    """A release that says rules in their own words."""
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        cls.unit = make_published_unit(
+            scene=cls.scene, condition="When the soup was cold", content="Cold soup costs nothing."
+        )
+        make_tool(name="look_up", parameters={"type": "object", "properties": {}})
+
+    async def reply(self, *answers, **limits):
+        release = await sync_to_async(make_release)(tools=["look_up"], limits=limits)
+        self.engine.will(*answers)
+        lines = [Line("customer", "The soup was cold")]
+        context = master.TurnContext("t-1", release, self.scene, lines)
+        happenings = [happening async for happening in master.answer(context)]
+        step = next(one for one in happenings if isinstance(one, master.Step))
+        said = "".join(one.text for one in happenings if isinstance(one, master.Delta))
+        assert said == happenings[-1].action.reply
+        return said, step
+
+    async def test_one_rule_is_said_as_it_is_written(self):
+        answer = says("Soup is free, perhaps.", knowledge=[self.unit.pk])
+        said, step = await self.reply(answer, quote_rules=True)
+        assert said == "Cold soup costs nothing."
+        assert step.action["reply"] == said, "what is stored, and learnt from, is what was said"
+        assert step.action["knowledge"] == [self.unit.pk]
+
+    async def test_other_releases_speak_for_themselves(self):
+        said, _ = await self.reply(says("Soup is free.", knowledge=[self.unit.pk]))
+        assert said == "Soup is free."
+
+    async def test_without_a_rule_the_model_speaks(self):
+        said, _ = await self.reply(says("Hello!"), quote_rules=True)
+        assert said == "Hello!"
+
+    async def test_after_a_call_the_model_tells_what_came_of_it(self):
+        answers = [calls("look_up"), says("It was refunded.", knowledge=[self.unit.pk])]
+        release = await sync_to_async(make_release)(tools=["look_up"], limits={"quote_rules": True})
+        self.engine.will(*answers)
+        lines = [Line("customer", "The soup was cold")]
+        context = master.TurnContext("t-1", release, self.scene, lines)
+        happenings = [happening async for happening in master.answer(context)]
+        assert happenings[-1].action.reply == "It was refunded."

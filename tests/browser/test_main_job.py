@@ -81,7 +81,6 @@ def ask_about_it(customer, published):
     seconds = pieces[0] - published
     print(f"\npublish pressed → first text of the answer: {seconds:.2f} s")  # noqa: T201 (for -s)
     told, message = next(found for found in customer.frames if found[1].get("role") == "agent")
-    assert len(pieces) > 1
     assert pieces[-1] <= told, "pieces come before the whole"
     assert "Parcel lockers" in [citation["title"] for citation in message["citations"]]
     assert message["release"] == "starter-1"

@@ -104,6 +104,7 @@ def load_release(by: User) -> None:
             name="starter-1",
             version=starter,
             tools=[tool["name"] for tool in read("tools.json")],
+            quote_rules=True,
         )
         if not Promotion.objects.exists():
             promote(release=release, by=by, reason="First start")
