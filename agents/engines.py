@@ -6,14 +6,14 @@ loaded on first use by the calls that vLLM and the embedded engine share.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import httpx2
 from django.conf import settings
-from openai import APIError, AsyncOpenAI, NotFoundError
+from openai import APIError, AsyncOpenAI, AsyncStream, NotFoundError
 
 from agents.cleaning import storable
 from agents.models import ModelVersion
@@ -66,13 +66,14 @@ async def stream(
     first_token_ms = 0.0
     usage: Any = None
     try:
-        async for chunk in await _open(version, messages, schema):
-            usage = chunk.usage or usage
-            piece = chunk.choices[0].delta.content if chunk.choices else None
-            if piece := storable(piece):
-                first_token_ms = first_token_ms or _milliseconds_since(started)
-                pieces.append(piece)
-                yield piece
+        async with await _open(version, messages, schema) as chunks:  # closed when cut short
+            async for chunk in chunks:
+                usage = chunk.usage or usage
+                piece = chunk.choices[0].delta.content if chunk.choices else None
+                if piece := storable(piece):
+                    first_token_ms = first_token_ms or _milliseconds_since(started)
+                    pieces.append(piece)
+                    yield piece
     except (APIError, httpx2.HTTPError, ValueError) as error:  # ValueError: chunks are not JSON
         raise EngineUnavailable(str(error)) from error
     yield Completion(
@@ -86,7 +87,7 @@ async def stream(
 
 async def _open(
     version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
-) -> AsyncIterator[Any]:
+) -> AsyncStream[Any]:
     try:
         return await _request(version, messages, schema)
     except NotFoundError:  # an adapter that this engine process has not loaded yet
@@ -96,7 +97,7 @@ async def _open(
 
 async def _request(
     version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
-) -> AsyncIterator[Any]:
+) -> AsyncStream[Any]:
     extra: dict[str, Any] = {}
     if schema is not None:
         wrapped = {"name": "dialogue_action", "schema": schema, "strict": True}
@@ -110,7 +111,7 @@ async def _request(
         stream_options={"include_usage": True},
         **extra,
     )
-    return cast(AsyncIterator[Any], answer)
+    return cast(AsyncStream[Any], answer)
 
 
 def _milliseconds_since(started: float) -> float:

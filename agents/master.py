@@ -35,6 +35,9 @@ RULES_SHOWN = 3
 MOST_STEPS = 4  # engine calls in one turn; each costs the customer a second or two
 QUERY_LENGTH = 400  # characters of a message that are searched for
 WORDS_THAT_STAND_ALONE = 3
+# Cosine by which a rule may be behind the nearest one and still be shown; what fits much
+# worse only misleads a small model. Questions of two topics are about as near to both.
+FAR_BEHIND = 0.03
 SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
 
 
@@ -170,7 +173,9 @@ def find_rules(context: TurnContext) -> list[Found]:
     together = " ".join(said[-2:])
     alone, joined = search([said[-1], together], scene=context.scene, limit=RULES_SHOWN)
     is_short = len(said[-1].split()) < WORDS_THAT_STAND_ALONE
-    return (joined or alone) if is_short else (alone or joined)
+    found = (joined or alone) if is_short else (alone or joined)
+    nearest = max((item.similarity for item in found), default=0)
+    return [item for item in found if item.similarity > nearest - FAR_BEHIND]
 
 
 def _as_rules(found: Sequence[Found]) -> list[Rule]:

@@ -24,7 +24,7 @@ from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
 from training.measuring import score_answer, summarise
 from wowconsole.demo.content import read
-from wowconsole.demo.starter import Row, is_held_out, rows
+from wowconsole.demo.starter import Row, rows
 
 Figures = dict[str, Any]
 
@@ -42,13 +42,14 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _questions(count: int) -> list[tuple[str, str]]:
-    """Return (question, external id): wordings that the shipped adapter never saw."""
-    unseen = [
-        (unit["questions"][number], unit["external_id"])
-        for unit in read("units.jsonl")
-        for number in (range(4) if is_held_out(unit["external_id"]) else [3])
-    ]
-    return unseen[:: max(1, len(unseen) // count)][:count]
+    """Return (question, external id of the rule that answers it), from the demo dialogues.
+
+    They are openings of talks, in words that are no hook of any rule. Each good dialogue
+    whose first reply rests on a rule gives one.
+    """
+    openings = [(talk["turns"][0], talk["turns"][1]) for talk in read("dialogues.jsonl")]
+    asked = [(said["text"], reply.get("knowledge") or [""]) for said, reply in openings]
+    return [(text, cited[0]) for text, cited in asked if cited[0]][:count]
 
 
 def retrieval(count: int) -> Figures:
