@@ -147,7 +147,8 @@ def see_why(panel):
 def see_the_call(panel):
     open_steps(panel)
     expect(panel.get_by_text("Tool call").first).to_be_visible()
-    expect(panel.locator(".step pre").filter(has_text="GW1002").first).to_be_visible()
+    result = panel.locator(".step pre", has_text="Burger Yard").filter(visible=True)
+    expect(result.first).to_be_visible()
 
 
 def open_steps(panel):
