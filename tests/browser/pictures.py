@@ -6,7 +6,6 @@ from pathlib import Path
 PAGES = {
     "overview": "/",
     "knowledge": "/knowledge/",
-    "training": "/training/",
     "releases": "/agents/",
 }
 
