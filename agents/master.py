@@ -207,12 +207,14 @@ async def _ask(turn: _Turn, step: Step) -> AsyncIterator[Delta]:
         async for piece in pieces:
             if isinstance(piece, engines.Completion):
                 _note_completion(step, piece)
-            elif (text := reply.feed(piece)) or reply.decided():
-                if quoted := _quoted(turn, reply.decided()):
-                    step.output = quoted.as_json()
-                    step.engine_ms = round((time.perf_counter() - started) * 1000, 1)
-                    yield Delta(quoted.reply)
-                    return  # which ends the request: the rest is known
+                continue
+            text = reply.feed(piece)
+            if quoted := _quoted(turn, reply):
+                step.output = quoted.as_json()
+                step.engine_ms = round((time.perf_counter() - started) * 1000, 1)
+                yield Delta(quoted.reply)
+                return  # which ends the request: the rest is known
+            if text:
                 yield Delta(text)
 
 
@@ -223,14 +225,15 @@ def _note_completion(step: Step, completion: engines.Completion) -> None:
             setattr(step, name, value)
 
 
-def _quoted(turn: _Turn, decided: DialogueAction | None) -> DialogueAction | None:
+def _quoted(turn: _Turn, reply: ReplyStream) -> DialogueAction | None:
     """Return the action with its one rule's own words as the reply, where the release wants it.
 
     Not after a tool was called: then the reply has to tell what came of it.
     """
-    if decided is None or not turn.context.release.quotes_rules or turn.calls:
+    if not turn.context.release.quotes_rules or turn.calls:
         return None
-    if decided.name != REPLY or len(decided.knowledge) != 1:
+    decided = reply.decided()
+    if decided is None or decided.name != REPLY or len(decided.knowledge) != 1:
         return None
     words = {rule.id: rule.content for rule in turn.rules}.get(decided.knowledge[0])
     return replace(decided, reply=words) if words else None
