@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 LARGEST_FRAME = 16_384  # characters
 LONGEST_CLIENT_ID = 64
 LOOK_SECONDS = 2.0  # how often the log is looked at while an answer is awaited
+AWAIT_SECONDS = 300.0  # how long; an answer that comes later still is seen at the next call
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -134,7 +136,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         answered = self.conversation.turns.filter(
             asked_seq__gte=asked_seq, finished_at__isnull=False
         )
-        for _ in range(60):
+        until = time.monotonic() + AWAIT_SECONDS
+        while time.monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS)
             await self._catch_up()
             if await answered.aexists() and not await unfinished.aexists():
