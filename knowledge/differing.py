@@ -17,6 +17,9 @@ COMPARED = {
     "valid_from": "Valid from",
     "valid_until": "Valid until",
     "source": "Source",
+    "channels": "Channels",
+    "segments": "Customer segments",
+    "regions": "Regions",
 }
 
 

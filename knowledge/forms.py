@@ -16,7 +16,7 @@ from knowledge.models import (
     UnitQuerySet,
     UnitStatus,
 )
-from knowledge.services import REVISION_FIELDS
+from knowledge.services import AUDIENCE_FIELDS, REVISION_FIELDS
 
 MAX_QUERY = 2000  # characters of a question to search for
 MAX_FILE_BYTES = 2 * 1024 * 1024  # of an upload; larger files go through import_knowledge
@@ -91,6 +91,17 @@ def _mentions(words: str) -> Q:
     return texts | Q(pk=int(number)) if number.isdecimal() and len(number) < 10 else texts
 
 
+def _names(label: str, help_text: str) -> forms.CharField:
+    """A field of short names, with commas between."""
+    return forms.CharField(
+        required=False,
+        max_length=400,
+        label=label,
+        help_text=help_text,
+        widget=_control(forms.TextInput),
+    )
+
+
 class UnitForm(forms.Form):
     """Write or edit a rule."""
 
@@ -159,9 +170,15 @@ class UnitForm(forms.Form):
         help_text="The rule's name in another system, if it has one.",
         widget=_control(forms.TextInput),
     )
+    channels = _names("Only in these channels", "For example: web, app. Empty: in every channel.")
+    segments = _names("Only for these customers", "For example: plus. Empty: for everybody.")
+    regions = _names("Only in these regions", "For example: london. Empty: everywhere.")
     based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
-    rare: ClassVar = ["risk", "priority", "valid_from", "valid_until", "source", "external_id"]
+    rare: ClassVar = [
+        *("risk", "priority", "valid_from", "valid_until", *AUDIENCE_FIELDS),
+        *("source", "external_id"),
+    ]
 
     def __init__(
         self,
@@ -195,7 +212,8 @@ class UnitForm(forms.Form):
 
     def revision_fields(self) -> Any:
         """Return the cleaned RevisionFields."""
-        return {name: self.cleaned_data[name] for name in REVISION_FIELDS}
+        values = {name: self.cleaned_data[name] for name in REVISION_FIELDS}
+        return values | {name: values[name].split(",") for name in AUDIENCE_FIELDS}
 
 
 def _initial(unit: KnowledgeUnit | None) -> dict[str, Any]:
@@ -205,6 +223,7 @@ def _initial(unit: KnowledgeUnit | None) -> dict[str, Any]:
     values = {name: getattr(latest, name) for name in REVISION_FIELDS}
     return values | {
         "questions": "\n".join(latest.questions),
+        **{name: ", ".join(getattr(latest, name)) for name in AUDIENCE_FIELDS},
         "scene": unit.scene.slug,
         "external_id": unit.external_id,
         "based_on": latest.number,

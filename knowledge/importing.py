@@ -212,7 +212,7 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Read the columns of a revision; a column that is absent keeps its value."""
     readers: dict[str, Callable[[Any], Any]] = {
         **dict.fromkeys(services.REVISION_FIELDS, _text),
-        "questions": _questions,
+        **dict.fromkeys(("questions", "channels", "segments", "regions"), _questions),
         "priority": _priority,
         "risk": _risk,
         "valid_from": _moment,

@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from knowledge.embedding import embed_queries
+from knowledge.indexing import live_index
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -88,6 +89,7 @@ def search(
         "at": at or timezone.now(),
         "near_misses": near_misses,
         "limit": limit,
+        "index": live_index().pk,
         "candidates": CANDIDATES,
         "k": RRF_K,
         "min_similarity": MIN_SIMILARITY,
@@ -135,22 +137,26 @@ allowed AS (
 nearest AS (
     SELECT DISTINCT ON (asked.number, hit.unit_id) asked.number, asked.vector, hit.*
     FROM asked CROSS JOIN LATERAL (
-        SELECT hook.unit_id, hook.text, 1 - (hook.embedding <=> asked.vector) AS similarity
-        FROM knowledge_hook AS hook
-        WHERE hook.unit_id IN (SELECT id FROM allowed)
-        ORDER BY (hook.embedding <=> asked.vector) + 0
+        SELECT stored.unit_id, stored.hook_id,
+               1 - (stored.embedding <=> asked.vector) AS similarity
+        FROM knowledge_hookvector AS stored
+        WHERE stored.index_id = %(index)s AND stored.unit_id IN (SELECT id FROM allowed)
+        ORDER BY (stored.embedding <=> asked.vector) + 0
         LIMIT %(candidates)s
     ) AS hit
     ORDER BY asked.number, hit.unit_id, hit.similarity DESC
 ),
 by_meaning AS (
-    SELECT number, nearest.unit_id, nearest.text, similarity,
+    SELECT number, nearest.unit_id, best.text, similarity,
            rank() OVER (
                PARTITION BY number
-               ORDER BY similarity + 1 - (whole.embedding <=> nearest.vector) DESC
+               ORDER BY similarity + 1 - (stored.embedding <=> nearest.vector) DESC
            ) AS place
     FROM nearest
+    JOIN knowledge_hook AS best ON best.id = nearest.hook_id
     JOIN knowledge_hook AS whole ON whole.unit_id = nearest.unit_id AND whole.kind = 'content'
+    JOIN knowledge_hookvector AS stored
+        ON stored.hook_id = whole.id AND stored.index_id = %(index)s
 ),
 words AS (
     SELECT DISTINCT ON (asked.number, hit.unit_id) asked.number, hit.*,
@@ -159,9 +165,11 @@ words AS (
            cardinality(asked.lexemes) AS asked_words
     FROM asked CROSS JOIN LATERAL (
         SELECT hook.unit_id, hook.text, tsvector_to_array(hook.words) AS lexemes,
-               1 - (hook.embedding <=> asked.vector) AS similarity,
+               1 - (stored.embedding <=> asked.vector) AS similarity,
                ts_rank_cd(hook.words, asked.any_word, 1) AS weight
         FROM knowledge_hook AS hook
+        JOIN knowledge_hookvector AS stored
+            ON stored.hook_id = hook.id AND stored.index_id = %(index)s
         WHERE hook.words @@ asked.any_word AND hook.unit_id IN (SELECT id FROM allowed)
         ORDER BY weight DESC, similarity DESC
         LIMIT %(candidates)s

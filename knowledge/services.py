@@ -10,10 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from knowledge.embedding import embed_passages
+from knowledge.indexing import live_index
 from knowledge.models import (
     TEXT_LENGTH,
     Hook,
     HookKind,
+    HookVector,
     KnowledgeUnit,
     Publication,
     Revision,
@@ -27,10 +29,15 @@ from wowconsole.roles import can
 MAX_QUESTIONS = 50
 EMBED_BATCH = 64  # texts per call: longer batches hold the embedder's lock too long
 TEXT_FIELDS = ("title", "condition", "content", "source")
+AUDIENCE_FIELDS = ("channels", "segments", "regions")
 REVISION_FIELDS = (
     *("title", "condition", "content", "questions"),
     *("priority", "risk", "valid_from", "valid_until", "source"),
+    *AUDIENCE_FIELDS,
 )
+
+
+Vectored = tuple[Hook, list[float]]
 
 
 class StaleEdit(Refused):
@@ -57,6 +64,9 @@ class RevisionFields(TypedDict, total=False):
     valid_from: datetime | None
     valid_until: datetime | None
     source: str
+    channels: Sequence[str]
+    segments: Sequence[str]
+    regions: Sequence[str]
 
 
 @transaction.atomic
@@ -192,7 +202,9 @@ def _latest(unit: KnowledgeUnit) -> Revision:
     return unit.latest
 
 
-def _go_live(pairs: Sequence[tuple[KnowledgeUnit, Revision]], hooks: list[Hook], by: User) -> None:
+def _go_live(
+    pairs: Sequence[tuple[KnowledgeUnit, Revision]], hooks: list[Vectored], by: User
+) -> None:
     now = timezone.now()
     for unit, revision in pairs:
         if unit.latest_id != revision.pk:
@@ -202,7 +214,8 @@ def _go_live(pairs: Sequence[tuple[KnowledgeUnit, Revision]], hooks: list[Hook],
         unit.live, unit.status, unit.updated_at = revision, UnitStatus.PUBLISHED, now
     units = [unit for unit, _ in pairs]
     Hook.objects.filter(unit__in=units).delete()
-    Hook.objects.bulk_create(hooks, batch_size=500)
+    Hook.objects.bulk_create([hook for hook, _ in hooks], batch_size=500)
+    _write_vectors(hooks, {unit.pk: unit.scene_id for unit in units})
     KnowledgeUnit.objects.bulk_update(units, ["live", "status", "updated_at"], batch_size=500)
     Publication.objects.bulk_create(
         Publication(unit=unit, revision=revision, by=by, at=now) for unit, revision in pairs
@@ -223,7 +236,7 @@ def hook_texts(revision: Revision) -> list[tuple[HookKind, str]]:
     ]
 
 
-def _hooks_of(revisions: Sequence[Revision]) -> list[Hook]:
+def _hooks_of(revisions: Sequence[Revision]) -> list[Vectored]:
     hooks = [
         Hook(unit_id=revision.unit_id, kind=kind, text=text)
         for revision in revisions
@@ -235,9 +248,24 @@ def _hooks_of(revisions: Sequence[Revision]) -> list[Hook]:
     for start in range(0, len(texts), EMBED_BATCH):
         batch = texts[start : start + EMBED_BATCH]
         vectors |= zip(batch, embed_passages(batch), strict=True)
-    for hook in hooks:
-        hook.embedding = vectors[hook.text]
-    return hooks
+    return [(hook, vectors[hook.text]) for hook in hooks]
+
+
+def _write_vectors(hooks: list[Vectored], scenes: dict[int, int]) -> None:
+    index = live_index()
+    HookVector.objects.bulk_create(
+        (
+            HookVector(
+                index=index,
+                hook=hook,
+                unit_id=hook.unit_id,
+                scene_id=scenes[hook.unit_id],
+                embedding=vector,
+            )
+            for hook, vector in hooks
+        ),
+        batch_size=500,
+    )
 
 
 def _add_revision(unit: KnowledgeUnit, revision: Revision) -> None:
@@ -253,10 +281,11 @@ def _tidied(fields: RevisionFields) -> dict[str, Any]:
     for name in TEXT_FIELDS:
         if name in values:
             values[name] = values[name].replace("\r\n", "\n").strip()
-    if "questions" in values:
-        values["questions"] = list(
-            dict.fromkeys(q for q in (text.strip() for text in values["questions"]) if q)
-        )
+    for name in {"questions", *AUDIENCE_FIELDS} & values.keys():
+        texts = [text.strip() for text in values[name]]
+        values[name] = list(dict.fromkeys(text for text in texts if text))
+    for name in set(AUDIENCE_FIELDS) & values.keys():
+        values[name] = [text.lower() for text in values[name]]
     return values
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from knowledge import views
+from knowledge import views, views_jobs
 
 app_name = "knowledge"
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("search/", views.search_test, name="search"),
     path("import/", views.unit_import, name="unit-import"),
     path("export/", views.unit_export, name="unit-export"),
+    path("jobs/<uuid:public_id>/", views_jobs.job_progress, name="job-progress"),
+    path("jobs/<uuid:public_id>/cancel/", views_jobs.job_cancel, name="job-cancel"),
     path("<int:pk>/", views.unit_detail, name="unit-detail"),
     path("<int:pk>/edit/", views.unit_edit, name="unit-edit"),
     path("<int:pk>/publish/", views.unit_publish, name="unit-publish"),

@@ -198,6 +198,7 @@ CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ROUTES = {"training.tasks.execute_run": {"queue": "gpu"}}
 CELERY_BEAT_SCHEDULE = {
     "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
+    "resend-silent-jobs": {"task": "knowledge.tasks.resend_silent_jobs", "schedule": 10.0},
     "requeue-silent-runs": {"task": "training.tasks.requeue_silent_runs", "schedule": 10.0},
 }
 
@@ -206,6 +207,11 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE_URL = env_text("ENGINE_URL", default="http://127.0.0.1:8100/v1").rstrip("/")
 ENGINE_API_KEY = env_secret("ENGINE_API_KEY") or "none"
 ENGINE_TIMEOUT_SECONDS = env_int("ENGINE_TIMEOUT_SECONDS", default=60)
+# A model that compares answers and rules: any server that speaks the OpenAI API. Without one,
+# what only a judge can tell is left to people.
+JUDGE_URL = env_text("JUDGE_URL", default="").rstrip("/")
+JUDGE_MODEL = env_text("JUDGE_MODEL", default="")
+JUDGE_API_KEY = env_secret("JUDGE_API_KEY") or "none"
 DEMO_SHOP_TOKEN = salted_hmac("demo shop", "token", secret=SECRET_KEY).hexdigest()
 
 # API

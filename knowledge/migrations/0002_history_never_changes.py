@@ -1,4 +1,4 @@
-"""Revisions and the ledger of publications are history: rows are added, never changed."""
+"""Revisions, publications, snapshots and settings are history: rows are added, never changed."""
 
 from django.db import migrations
 
@@ -26,5 +26,16 @@ class Migration(migrations.Migration):
             "CREATE TRIGGER publication_never_changes BEFORE UPDATE ON knowledge_publication "
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
             "DROP TRIGGER publication_never_changes ON knowledge_publication",
+        ),
+        migrations.RunSQL(
+            "CREATE TRIGGER snapshot_never_changes BEFORE UPDATE ON knowledge_snapshotentry "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            "DROP TRIGGER snapshot_never_changes ON knowledge_snapshotentry",
+        ),
+        migrations.RunSQL(
+            "CREATE TRIGGER retrieval_settings_never_change "
+            "BEFORE UPDATE ON knowledge_retrievalsettings "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            "DROP TRIGGER retrieval_settings_never_change ON knowledge_retrievalsettings",
         ),
     ]

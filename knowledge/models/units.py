@@ -1,4 +1,4 @@
-"""Scenes, and the atomic rules that agents may act on."""
+"""Scenes, and the atomic rules that agents may act on: their texts, history and hooks."""
 
 from typing import Self
 
@@ -10,9 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
-from pgvector.django import HnswIndex, VectorField
 
-from knowledge.embedding import EMBEDDING_DIMENSIONS
 from wowconsole.roles import AnyUser, sees_every_scene
 
 TITLE_LENGTH = 200
@@ -138,6 +136,11 @@ class Revision(models.Model):
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
     source = models.CharField(max_length=300, blank=True)
+    # Whom the rule is for; an empty list means everybody. A customer of whom the channel,
+    # segment or region is not known is not answered by a rule that is limited by it.
+    channels = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    segments = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    regions = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="revisions"
     )
@@ -164,16 +167,23 @@ class Revision(models.Model):
 class Publication(models.Model):
     """The ledger of what was live when: a unit's revision went live, or nothing did.
 
-    Rows are only added. `revision` is null where a unit was archived.
+    Rows are only added. `revision` is null where a unit was archived. `override_reason` is
+    set where an approver passed over a check (four eyes, a proven contradiction): the audit.
     """
 
     unit = models.ForeignKey(KnowledgeUnit, on_delete=models.CASCADE, related_name="publications")
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, null=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     at = models.DateTimeField(default=timezone.now)
+    override_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                name="publication_overrides", fields=["-id"], condition=~Q(override_reason="")
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.unit_id} at {self.at:%Y-%m-%d %H:%M:%S}"
@@ -189,8 +199,8 @@ class HookKind(models.TextChoices):
 class Hook(models.Model):
     """A text by which a published revision is found: by meaning and by words.
 
-    Hooks exist for live revisions only and are written in the publishing transaction,
-    so that whoever sees the unit published also finds it.
+    Hooks exist for live revisions only and are written with their vectors (`HookVector`) in
+    the publishing transaction, so that whoever sees the unit published also finds it.
     """
 
     unit = models.ForeignKey(KnowledgeUnit, on_delete=models.CASCADE, related_name="hooks")
@@ -201,7 +211,6 @@ class Hook(models.Model):
         output_field=SearchVectorField(),
         db_persist=True,
     )
-    embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS)
 
     class Meta:
         constraints = [
@@ -209,13 +218,8 @@ class Hook(models.Model):
         ]
         indexes = [
             GinIndex(name="hook_words", fields=["words"]),
-            HnswIndex(
-                name="hook_embedding_cosine",
-                fields=["embedding"],
-                opclasses=["vector_cosine_ops"],
-                m=16,
-                ef_construction=64,
-            ),
+            # Codes, names and typos: words that stemming knows nothing of.
+            GinIndex(name="hook_trigrams", fields=["text"], opclasses=["gin_trgm_ops"]),
         ]
 
     def __str__(self) -> str:

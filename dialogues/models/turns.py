@@ -1,0 +1,124 @@
+"""Turns: all that went into one reply."""
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from pgvector.django import VectorField
+
+from agents.models import Release
+from dialogues.models.conversations import Conversation
+from knowledge.models import EmbeddingIndex, KnowledgeUnit, Revision
+from wowconsole.roles import AnyUser
+
+
+class TurnStatus(models.TextChoices):
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class TurnQuerySet(models.QuerySet["Turn"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the turns of conversations the user may read."""
+        return self.filter(conversation__in=Conversation.objects.visible_to(user))
+
+    def abandoned(self) -> Self:
+        """Keep the running turns whose process let its lease lapse."""
+        return self.filter(status=TurnStatus.RUNNING, leased_until__lt=timezone.now())
+
+
+class Turn(models.Model):
+    """All that went into one reply: found rules, prompts, engine output, tool calls, times.
+
+    `asked_seq` is the customer's event it answers, so no message is answered twice; at
+    most one turn of a conversation runs at a time. While it runs, `leased_until` belongs
+    to one process; when that one dies, another finishes.
+
+    `steps` has one object per engine call: {"messages": [...], "output": str, "action":
+    {...} | null, "result": {...} | null, "engine_ms", "first_token_ms", "tool_ms",
+    "prompt_tokens", "completion_tokens"}. Imported turns have none.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
+    asked_seq = models.PositiveIntegerField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True)  # null: imported
+    status = models.CharField(max_length=7, choices=TurnStatus, default=TurnStatus.RUNNING)
+    fence = models.PositiveIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    steps = models.JSONField(default=list)
+    output = models.JSONField(default=dict)  # the last dialogue action, as spoken
+    timings = models.JSONField(default=dict)  # milliseconds by name
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = TurnQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="turn_status_known", condition=Q(status__in=TurnStatus.values)
+            ),
+            models.CheckConstraint(
+                name="turn_finished_at_when_finished",
+                condition=Q(status=TurnStatus.RUNNING, finished_at__isnull=True)
+                | (~Q(status=TurnStatus.RUNNING) & Q(finished_at__isnull=False)),
+            ),
+            models.UniqueConstraint(
+                name="turn_answers_a_message_once", fields=["conversation", "asked_seq"]
+            ),
+            models.UniqueConstraint(
+                name="turn_one_running_per_conversation",
+                fields=["conversation"],
+                condition=Q(status=TurnStatus.RUNNING),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Turn {self.public_id}"
+
+
+class TurnUnit(models.Model):
+    """A rule that was found for a turn, how, and whether the reply cites it."""
+
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="units")
+    unit = models.ForeignKey(KnowledgeUnit, on_delete=models.PROTECT, related_name="found_in")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT)
+    rank = models.PositiveSmallIntegerField()  # 1 is best
+    score = models.FloatField()  # fused score of reciprocal ranks, 0 to about 0.033
+    similarity = models.FloatField(null=True)  # cosine, -1 to 1; null: found by words only
+    vector_rank = models.PositiveSmallIntegerField(null=True)
+    text_rank = models.PositiveSmallIntegerField(null=True)
+    matched = models.TextField(blank=True)  # the hook by which it was found
+    cited = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["rank"]
+        constraints = [
+            models.UniqueConstraint(name="turn_unit_once", fields=["turn", "unit"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.unit_id} at rank {self.rank}"
+
+
+class TurnQuestion(models.Model):
+    """What the customer asked in a turn, with its vector: for finding past turns by meaning.
+
+    Written in the background (dialogues/noting.py), by the index that was live then; another
+    index's rows are written anew.
+    """
+
+    turn = models.OneToOneField(Turn, on_delete=models.CASCADE, related_name="question")
+    text = models.TextField()
+    index = models.ForeignKey(EmbeddingIndex, on_delete=models.CASCADE, related_name="+")
+    embedding = VectorField()  # as a query, unit length, of the index's dimensions
+
+    def __str__(self) -> str:
+        return self.text[:80]
