@@ -58,7 +58,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
 class ToolSerializer(serializers.ModelSerializer[Tool]):
     class Meta:
         model = Tool
-        fields = ["name", "description", "method", "url", "parameters", "is_active"]
+        fields = ["name", "description", "method", "url", "parameters", "confirmation", "is_active"]
 
 
 class VersionViewSet(

@@ -7,14 +7,14 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from agents import engines
+from agents import confirming, engines
 from agents.actions import (
     HANDOFF,
     REPLY,
@@ -24,6 +24,7 @@ from agents.actions import (
     parse_action,
 )
 from agents.calling import call_tool
+from agents.confirming import Call
 from agents.grounding import grounded, invents
 from agents.models import Release, Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
@@ -49,6 +50,9 @@ class TurnContext:
     release: Release
     scene: Scene | None
     lines: list[Line]  # oldest first; the last ones are what the customer just wrote
+    # {"channel", "segment", "region"} as far as known: some rules are for some customers only.
+    audience: Mapping[str, str] = field(default_factory=dict)
+    confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The turn is over; `action` is what is said and done. `error` is empty if all went well."""
+    """The turn is over; `action` is what is said and done. `error` is empty if all went well.
+
+    `pending` is the call that the customer is asked to agree to, if the reply asks that.
+    """
 
     action: DialogueAction
     error: str = ""
+    pending: Call | None = None
 
 
 Happening = Thinking | Delta | Calling | Called | Step | Finished
@@ -132,6 +140,8 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     yield Thinking(found, round((time.perf_counter() - started) * 1000, 1))
 
     turn = _Turn(context, await _tools_of(context), _as_rules(found), list(context.lines))
+    async for happening in _call_confirmed(turn):
+        yield happening
     for _ in range(MOST_STEPS):
         step = Step(_messages(turn))
         try:
@@ -145,6 +155,11 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
         if action is None or not action.calls_a_tool:
             yield step
             break
+        if turn.tools[action.name].confirmation and not _was_called(turn, action):
+            yield step
+            asked = confirming.question(turn.tools[action.name], action)
+            yield Finished(asked, pending=Call(action.name, action.arguments))
+            return
         yield Calling(action.name, action.reply)
         repeated = await _call(turn, action, step)
         yield step
@@ -153,6 +168,23 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
             action = None
             break
     yield _finish(action)
+
+
+async def _call_confirmed(turn: _Turn) -> AsyncIterator[Happening]:
+    """Make the call to which the customer has just agreed, without asking the model again."""
+    call = turn.context.confirmed
+    if call is None or call.name not in turn.tools:
+        return
+    action = DialogueAction(call.name, "", "The customer agreed", arguments=call.arguments)
+    step = Step([], output=action.as_json(), action=action.as_dict())
+    yield Calling(action.name, turn.tools[action.name].description.capitalize())
+    await _call(turn, action, step)
+    yield step
+    yield Called(action.name, action.arguments, step.result or {})
+
+
+def _was_called(turn: _Turn, action: DialogueAction) -> bool:
+    return _key(turn.context.turn_id, action) in turn.calls
 
 
 def _finish(action: DialogueAction | None) -> Finished:

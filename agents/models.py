@@ -81,6 +81,9 @@ class Tool(models.Model):
     # Name of the variable or setting that holds the bearer token; never the token itself.
     token_setting = models.CharField(max_length=80, blank=True)
     timeout_seconds = models.PositiveSmallIntegerField(default=5)
+    # What the customer is asked before the call, with arguments in braces; empty: nothing is.
+    # For what can't be undone: "Shall I cancel order {order_id}?"
+    confirmation = models.CharField(max_length=200, blank=True)
     scenes = models.ManyToManyField(Scene, blank=True, related_name="tools")
     is_active = models.BooleanField(default=True)
 

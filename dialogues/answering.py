@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
+from agents.confirming import CHOICES, Call, says_yes
 from agents.master import TurnContext
 from agents.prompting import LINES_SHOWN, Line
 from dialogues import events, services
@@ -41,6 +42,7 @@ class Record:
     found: list[Found] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    pending: Call | None = None  # what the reply asks the customer to agree to
 
 
 def in_background(work: Coroutine[Any, Any, None]) -> None:
@@ -94,7 +96,15 @@ async def _follow(turn: Turn, record: Record) -> None:
     assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
     conversation = turn.conversation
     lines = await sync_to_async(lines_for)(turn)
-    context = TurnContext(str(turn.public_id), turn.release, conversation.scene, lines)
+    confirmed = await sync_to_async(confirmed_by)(turn)
+    context = TurnContext(
+        str(turn.public_id),
+        turn.release,
+        conversation.scene,
+        lines,
+        audience=conversation.audience,
+        confirmed=confirmed,
+    )
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
         match happening:
@@ -113,6 +123,7 @@ async def _follow(turn: Turn, record: Record) -> None:
             case master.Called():
                 await sync_to_async(_store_call)(turn, happening)
             case master.Finished():
+                record.pending = happening.pending
                 await _finish(turn, record, happening.action, happening.error)
 
 
@@ -192,7 +203,7 @@ def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -
     running.update(
         status=TurnStatus.FAILED if error else TurnStatus.DONE,
         steps=record.steps,
-        output=action.as_dict(),
+        output=action.as_dict() | _pending(record),
         timings=record.timings,
         error=error,
         leased_until=None,
@@ -200,6 +211,26 @@ def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -
     )
     if action.name == HANDOFF:
         services.ask_for_person(conversation=turn.conversation)
+
+
+def _pending(record: Record) -> dict[str, Any]:
+    return {"pending": record.pending.as_dict()} if record.pending else {}
+
+
+def confirmed_by(turn: Turn) -> Call | None:
+    """Return the call that the turn before asked about, if what the customer wrote is a yes."""
+    before = turn.conversation.turns.filter(asked_seq__lt=turn.asked_seq).last()
+    pending = before.output.get("pending") if before else None
+    if before is None or not pending:
+        return None
+    said = turn.conversation.events.filter(
+        kind=EventKind.MESSAGE,
+        role=Role.CUSTOMER,
+        seq__gt=before.asked_seq,
+        seq__lte=turn.asked_seq,
+    )
+    texts = list(said.values_list("text", flat=True))
+    return Call(**pending) if texts and all(map(says_yes, texts)) else None
 
 
 def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
@@ -213,6 +244,7 @@ def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
             "citations": [{"unit": item.unit_id, "title": item.title} for item in cited],
             "release": turn.release.name if turn.release else None,
             "turn": str(turn.public_id),
+            "choices": list(CHOICES) if record.pending else [],
         },
         turn=turn,
         fence=turn.fence,
@@ -231,6 +263,7 @@ def _store_found(turn: Turn, found: list[Found], cited: list[int]) -> None:
                 similarity=item.similarity,
                 vector_rank=item.vector_rank,
                 text_rank=item.text_rank,
+                matched=item.matched,
                 cited=item.unit_id in cited,
             )
             for rank, item in enumerate(found, start=1)

@@ -55,6 +55,7 @@ def as_json(event: Event) -> dict[str, Any]:
     if event.kind == EventKind.MESSAGE:
         shown |= {"text": event.text, "citations": event.data.get("citations", [])}
         shown["release"] = event.data.get("release")
+        shown["choices"] = event.data.get("choices", [])  # answers to offer as buttons
     else:
         shown |= event.data
     if event.client_id:

@@ -196,20 +196,30 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
 
 
 def _is_served(turn: Turn) -> bool:
-    return bool(turn.steps) and all(step.get("messages") for step in turn.steps)
+    return any(step.get("messages") for step in turn.steps)
 
 
 def _actions(turn: Turn, *, calls: int) -> list[DialogueAction | None]:
-    """Return the first `calls` steps' actions and the last one as it was spoken."""
+    """Return the first `calls` steps' actions and the last one, as it was spoken."""
     outputs = [step.get("output", "") for step in turn.steps[:calls]]
-    return [*(_readable(parse_action, text) for text in outputs), _spoken(turn.output)]
+    return [*(_readable(parse_action, text) for text in outputs), _last_action(turn)]
+
+
+def _last_action(turn: Turn) -> DialogueAction | None:
+    """Where the customer was asked to agree to a call, the model had written the call."""
+    if turn.output.get("pending"):
+        return _readable(parse_action, turn.steps[-1]["output"])
+    return _spoken(turn.output)
 
 
 def _served_steps(turn: Turn) -> list[Step]:
     actions = _actions(turn, calls=len(turn.steps) - 1)
-    prompts = [step["messages"] for step in turn.steps]
-    pairs = zip(prompts, actions, strict=True)
-    return [(prompt, action) for prompt, action in pairs if action is not None]
+    # A call that the customer agreed to was made without asking the model: it has no prompt.
+    return [
+        (step["messages"], action)
+        for step, action in zip(turn.steps, actions, strict=True)
+        if action is not None and step["messages"]
+    ]
 
 
 def _rebuilt_steps(turn: Turn, tools: Sequence[dict[str, Any]]) -> list[Step]:

@@ -89,6 +89,7 @@ class ReplyTests(EngineMixin, TestCase):
             "citations": [{"unit": unit.pk, "title": "Late orders"}],
             "release": turn.release.name,
             "turn": str(turn.public_id),
+            "choices": [],
         }
         assert (message.turn_id, message.fence) == (turn.pk, 0)
 

@@ -76,6 +76,7 @@ def load_orders() -> None:
 def load_tools() -> None:
     for tool in read("tools.json"):
         fields = {name: tool[name] for name in ("description", "method", "parameters")}
+        fields["confirmation"] = tool.get("confirmation", "")
         fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
         Tool.objects.get_or_create(name=tool["name"], defaults=fields)
 

@@ -65,6 +65,7 @@
     const item = bubble("customer", entry.text);
     item.classList.add("waiting");
     item.dataset.client = entry.client_id;
+    log.querySelectorAll(".choices").forEach((row) => row.remove());
     item.append(make("span", "state", "Sending…"));
     place(item);
   }
@@ -98,6 +99,20 @@
       const chip = make("span", "chip", `rule: ${citation.title}`);
       chip.title = citation.title;
       row.append(chip);
+    }
+    return row;
+  }
+
+  // The answers that the agent offers to its question; gone once anything else is said.
+  function choices(event) {
+    const row = make("div", "choices");
+    row.setAttribute("role", "group");
+    row.setAttribute("aria-label", event.text);
+    for (const text of event.choices) {
+      const button = make("button", "btn btn-sm btn-outline-primary", text);
+      button.type = "button";
+      button.addEventListener("click", () => { say(text); field.focus(); });
+      row.append(button);
     }
     return row;
   }
@@ -179,6 +194,8 @@
         doing("");
       }
       const item = bubble(event.role, event.text);
+      log.querySelectorAll(".choices").forEach((row) => row.remove());
+      if (event.choices?.length) item.append(choices(event));
       if (event.role === "agent") item.append(under(event));
       place(item, event.seq);
     },

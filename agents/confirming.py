@@ -1,0 +1,48 @@
+"""Asking the customer before something is done that can't be undone.
+
+A tool with a `confirmation` is called only after the customer has said yes to that very
+call. The question is the tool's own words and the check of the answer is a list of words:
+neither is left to a model, which can be talked into things.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from agents.actions import CLARIFY, DialogueAction
+from agents.models import Tool
+
+CHOICES = ("Yes", "No")
+
+# What a customer may say to agree; anything else, a condition too, is no yes.
+_YES = re.compile(
+    r"(yes|yep|yeah|yup|sure|ok|okay|correct|right|confirm(ed)?|please do|do it|go ahead|"
+    r"of course|absolutely|definitely|是的?|好的?|可以|确认|对|行)"
+    r"([\s,.!。！，]+(yes|please|thanks|thank you|sure|ok|do it|go ahead|do so|cancel it|"
+    r"refund it|that's right|i am sure|i'm sure|谢谢|请))*[\s,.!。！]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that waits for the customer's yes."""
+
+    name: str
+    arguments: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "arguments": self.arguments}
+
+
+def says_yes(text: str) -> bool:
+    """Say whether the text agrees and says nothing else."""
+    return _YES.fullmatch(text.strip()) is not None
+
+
+def question(tool: Tool, action: DialogueAction) -> DialogueAction:
+    """Return the action that asks for the customer's yes instead of calling the tool."""
+    words = tool.confirmation
+    for name, value in action.arguments.items():
+        words = words.replace("{" + name + "}", str(value))
+    return DialogueAction(CLARIFY, words, action.thought, action.knowledge)

@@ -1,0 +1,89 @@
+"""Nothing that can't be undone happens before the customer has said yes to it."""
+
+from asgiref.sync import sync_to_async
+from django.test import TestCase
+
+from dialogues import answering
+from dialogues.models import EventKind, Role, Turn
+from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
+from tests.engine import EngineMixin, calls, says
+from tests.factories import make_tool, say
+from tests.toolserver import business
+from training.building import Toolbox, turn_steps
+
+QUESTION = "Shall I cancel order GW1001?"
+CANCEL = calls("cancel", order_id="GW1001")
+
+
+class ConfirmationTests(EngineMixin, TestCase):
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url))
+        make_tool(
+            name="cancel",
+            url="/orders/{order_id}/",
+            parameters=ORDER_ID,
+            confirmation="Shall I cancel order {order_id}?",
+        )
+
+    async def asked(self):
+        """A talk in which the agent has just asked."""
+        self.engine.will(CANCEL)
+        conversation = await sync_to_async(make_talk)("Cancel GW1001", tools=["cancel"])
+        await answering.answer_conversation(conversation.pk)
+        return conversation
+
+    async def says(self, conversation, text):
+        await sync_to_async(say)(conversation, text)
+        await answering.answer_conversation(conversation.pk)
+
+    async def test_the_customer_is_asked_and_nothing_is_called(self):
+        conversation = await self.asked()
+        assert await sync_to_async(texts)(conversation) == [QUESTION]
+        assert self.shop.requests == []
+        message = await conversation.events.aget(kind=EventKind.MESSAGE, role=Role.AGENT)
+        assert message.data["choices"] == ["Yes", "No"]
+
+    async def test_yes_makes_that_very_call_once(self):
+        conversation = await self.asked()
+        self.engine.will(says("It is cancelled."))
+        await self.says(conversation, "Yes")
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/"]
+        assert (await sync_to_async(texts)(conversation))[-1] == "It is cancelled."
+        turn = await Turn.objects.alatest("pk")
+        assert turn.steps[0]["result"] == {"status": "on the way"}
+        assert "cancel {" in turn.steps[1]["messages"][1]["content"]
+
+    async def test_anything_else_calls_nothing_and_a_later_yes_is_too_late(self):
+        conversation = await self.asked()
+        self.engine.will(says("As you like."), says("What do you agree to?"))
+        await self.says(conversation, "No, wait")
+        await self.says(conversation, "Yes")
+        assert self.shop.requests == []
+
+    async def test_a_model_that_insists_asks_again(self):
+        conversation = await self.asked()
+        self.engine.will(CANCEL)
+        await self.says(conversation, "hm")
+        assert (await sync_to_async(texts)(conversation))[-1] == QUESTION
+        assert self.shop.requests == []
+
+    async def test_yes_and_something_else_at_once_is_no_yes(self):
+        conversation = await self.asked()
+        await sync_to_async(say)(conversation, "Yes")
+        self.engine.will(says("Which one?"))
+        await self.says(conversation, "no, the other order")
+        assert self.shop.requests == []
+
+    async def test_training_learns_the_call_and_the_reply_after_it(self):
+        conversation = await self.asked()
+        self.engine.will(says("It is cancelled."))
+        await self.says(conversation, "Yes")
+        first, second = [turn async for turn in Turn.objects.order_by("pk")]
+        toolbox = await sync_to_async(Toolbox)()
+        [(_, called)] = await sync_to_async(turn_steps)(first, toolbox)
+        assert called.name == "cancel"
+        [(prompt, spoken)] = await sync_to_async(turn_steps)(second, toolbox)
+        assert spoken.reply == "It is cancelled."
+        assert prompt == second.steps[1]["messages"]
