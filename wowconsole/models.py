@@ -1,4 +1,7 @@
-"""Keys by which programs sign in. People are Django's users; their roles are groups."""
+"""Keys by which programs sign in, what they asked already, and the orders of the demo business.
+
+People are Django's users; their roles are groups.
+"""
 
 import uuid
 
@@ -41,6 +44,27 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.name})"
+
+
+class IdempotentRequest(models.Model):
+    """A POST that was sent with an Idempotency-Key, and its answer once it has one."""
+
+    caller = models.CharField(max_length=40)  # "key 3" or "user 5"
+    key = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64)  # SHA-256 of address and body
+    status = models.PositiveSmallIntegerField(null=True)  # null: not answered yet
+    content_type = models.CharField(max_length=100, blank=True)
+    body = models.BinaryField(default=b"")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="idempotent_request_once", fields=["caller", "key"])
+        ]
+        indexes = [models.Index(name="idempotent_request_old", fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"{self.caller}: {self.key}"
 
 
 class DemoOrder(models.Model):

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "wowconsole.idempotency.IdempotencyMiddleware",
     "wowconsole.errors.RefusedMiddleware",
 ]
 
@@ -197,6 +198,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ROUTES = {"training.tasks.execute_run": {"queue": "gpu"}}
 CELERY_BEAT_SCHEDULE = {
+    "forget-old-requests": {"task": "wowconsole.tasks.forget_old_requests", "schedule": 3600.0},
     "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
     "resend-silent-jobs": {"task": "knowledge.tasks.resend_silent_jobs", "schedule": 10.0},
     "requeue-silent-runs": {"task": "training.tasks.requeue_silent_runs", "schedule": 10.0},
