@@ -6,7 +6,7 @@ Runs where the customer's socket is, for speed; when that process dies, a worker
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -14,22 +14,22 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
-from agents.confirming import CHOICES, Call, says_yes
+from agents.confirming import CHOICES, Call
 from agents.master import TurnContext
-from agents.prompting import LINES_SHOWN, Line
 from dialogues import events, services
-from dialogues.models import Conversation, Event, EventKind, Role, Turn, TurnStatus, TurnUnit
+from dialogues.history import confirmed_by, lines_for
+from dialogues.models import Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
 from knowledge.searching import Found
 from wowconsole.logs import bind
 
 logger = logging.getLogger(__name__)
 
 NO_RELEASE = "Nobody can answer yet: no release is live. A colleague will read this."
+LOOK_SECONDS = 1.0  # how soon an answer stops that was dropped
 MOST_ATTEMPTS = 3  # processes that may die over one turn
 _background: set[asyncio.Task[None]] = set()  # asyncio itself holds tasks only weakly
 
@@ -43,6 +43,7 @@ class Record:
     steps: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     pending: Call | None = None  # what the reply asks the customer to agree to
+    hear: Callable[[str], None] | None = None
 
 
 def in_background(work: Coroutine[Any, Any, None]) -> None:
@@ -55,19 +56,43 @@ def in_background(work: Coroutine[Any, Any, None]) -> None:
 async def answer_conversation(conversation_pk: int) -> None:
     """Answer until nothing the customer said is left unanswered."""
     while turn := await sync_to_async(services.begin_turn)(conversation_pk):
-        await answer_turn(await sync_to_async(_with_parts)(turn.pk))
+        await answer_turn(await sync_to_async(with_parts)(turn.pk))
 
 
-def _with_parts(turn_pk: int) -> Turn:
+def with_parts(turn_pk: int) -> Turn:
+    """Fetch a turn with all that answering it needs."""
     parts = ("conversation__scene", "release__version")
     return Turn.objects.select_related(*parts).get(pk=turn_pk)
 
 
-async def answer_turn(turn: Turn) -> None:
-    """Run the master agent for a leased turn; whatever happens, the customer hears something."""
+async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> None:
+    """Run the master agent for a leased turn; whatever happens, the customer hears something.
+
+    Args:
+        hear: also called with each piece of the reply as it is written. Pieces may be
+            withdrawn: only what is stored was said.
+    """
     bind(conversation=turn.conversation.public_id, turn=turn.public_id)
-    record = Record()
-    lease = asyncio.create_task(_keep_lease(turn.pk))
+    record = Record(hear=hear)
+    work = asyncio.create_task(_answer(turn, record))
+    lease = asyncio.create_task(_keep_lease(turn.pk, work))
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not work.cancelled() or _is_cancelled():
+            raise
+        logger.info("Turn dropped: the customer wrote on")
+    finally:
+        work.cancel()
+        lease.cancel()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _answer(turn: Turn, record: Record) -> None:
     try:
         if turn.release is None:
             await _finish(turn, record, DialogueAction(HANDOFF, NO_RELEASE), "No release is live.")
@@ -79,52 +104,74 @@ async def answer_turn(turn: Turn) -> None:
     except Exception as error:
         logger.exception("Turn failed")
         await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), repr(error))
-    finally:
-        lease.cancel()
 
 
-async def _keep_lease(turn_pk: int) -> None:
+async def _keep_lease(turn_pk: int, work: asyncio.Task[None]) -> None:
+    """Renew the lease while the turn runs; stop the work when it was dropped."""
+    this = Turn.objects.filter(pk=turn_pk)
     while True:
-        await asyncio.sleep(services.LEASE_SECONDS / 3)
+        await asyncio.sleep(min(LOOK_SECONDS, services.LEASE_SECONDS / 3))
         until = timezone.now() + timedelta(seconds=services.LEASE_SECONDS)
-        running = Turn.objects.filter(pk=turn_pk, status=TurnStatus.RUNNING)
-        await running.aupdate(leased_until=until)
+        if await this.filter(status=TurnStatus.RUNNING).aupdate(leased_until=until):
+            continue
+        if await this.filter(status=TurnStatus.DROPPED).aexists():
+            work.cancel()
+        return
+
+
+async def _may_act(turn: Turn) -> bool:
+    """Say whether the turn still runs, and keep it from being dropped from now on."""
+    running = Turn.objects.filter(pk=turn.pk, status=TurnStatus.RUNNING)
+    return bool(await running.aupdate(acts=True))
 
 
 async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
-    assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
-    conversation = turn.conversation
-    lines = await sync_to_async(lines_for)(turn)
-    confirmed = await sync_to_async(confirmed_by)(turn)
-    context = TurnContext(
-        str(turn.public_id),
-        turn.release,
-        conversation.scene,
-        lines,
-        audience=conversation.audience,
-        confirmed=confirmed,
-    )
+    context = await sync_to_async(_context)(turn)
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
-        match happening:
-            case master.Thinking():
-                record.found = happening.found
-                record.timings["search_ms"] = happening.search_ms
-                await _status(turn, "thinking", "Writing an answer")
-            case master.Delta():
-                record.timings.setdefault("first_text_ms", _since(record))
-                delta = {"type": "delta", "turn": str(turn.public_id), "text": happening.text}
-                await events.passing(conversation.public_id, delta)
-            case master.Calling():
-                await _status(turn, "calling", happening.detail)
-            case master.Step():
-                record.steps.append(asdict(happening))
-            case master.Called():
-                await sync_to_async(_store_call)(turn, happening)
-            case master.Finished():
-                record.pending = happening.pending
-                await _finish(turn, record, happening.action, happening.error)
+        if isinstance(happening, master.Calling) and not await _may_act(turn):
+            return
+        await _take(happening, turn, record)
+
+
+def _context(turn: Turn) -> TurnContext:
+    assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
+    return TurnContext(
+        str(turn.public_id),
+        turn.release,
+        turn.conversation.scene,
+        lines_for(turn),
+        audience=turn.conversation.audience,
+        confirmed=confirmed_by(turn),
+    )
+
+
+async def _take(happening: master.Happening, turn: Turn, record: Record) -> None:
+    match happening:
+        case master.Thinking():
+            record.found = happening.found
+            record.timings["search_ms"] = happening.search_ms
+            await _status(turn, "thinking", "Writing an answer")
+        case master.Delta():
+            await _pass_on(happening.text, turn, record)
+        case master.Calling():
+            await _status(turn, "calling", happening.detail)
+        case master.Step():
+            record.steps.append(asdict(happening))
+        case master.Called():
+            await sync_to_async(_store_call)(turn, happening)
+        case master.Finished():
+            record.pending = happening.pending
+            await _finish(turn, record, happening.action, happening.error)
+
+
+async def _pass_on(text: str, turn: Turn, record: Record) -> None:
+    record.timings.setdefault("first_text_ms", _since(record))
+    delta = {"type": "delta", "turn": str(turn.public_id), "text": text}
+    await events.passing(turn.conversation.public_id, delta)
+    if record.hear:
+        record.hear(text)
 
 
 def _since(record: Record) -> float:
@@ -134,34 +181,6 @@ def _since(record: Record) -> float:
 async def _status(turn: Turn, state: str, detail: str) -> None:
     event = {"type": "status", "state": state, "detail": detail}
     await events.passing(turn.conversation.public_id, event)
-
-
-def as_line(event: Event) -> Line:
-    """Return one stored event as a line of the prompt; staff speak as the agent does."""
-    if event.kind == EventKind.ACTION:
-        data = event.data
-        return Line("tool", name=data["name"], arguments=data["arguments"], result=data["result"])
-    return Line("customer" if event.role == Role.CUSTOMER else "agent", event.text)
-
-
-def lines_for(turn: Turn) -> list[Line]:
-    """Return the dialogue as the turn's prompt shows it, oldest first, what it answers last.
-
-    What came of this turn itself is left out: answered a second time, after a crash, it
-    must see what it saw first. A message that came while another turn ran stands after
-    that turn's reply, though its number is lower.
-    """
-    earlier = turn.conversation.turns.filter(asked_seq__lt=turn.asked_seq).last()
-    answered_seq = earlier.asked_seq if earlier else 0
-    others = Event.objects.filter(
-        Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
-        conversation=turn.conversation,
-        kind__in=[EventKind.MESSAGE, EventKind.ACTION],
-    )
-    asked = Q(role=Role.CUSTOMER, seq__gt=answered_seq)
-    before = others.exclude(asked).order_by("-seq")[:LINES_SHOWN]
-    shown = [*reversed(before), *others.filter(asked).order_by("seq")]
-    return [as_line(event) for event in shown[-LINES_SHOWN:]]
 
 
 @transaction.atomic
@@ -215,22 +234,6 @@ def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -
 
 def _pending(record: Record) -> dict[str, Any]:
     return {"pending": record.pending.as_dict()} if record.pending else {}
-
-
-def confirmed_by(turn: Turn) -> Call | None:
-    """Return the call that the turn before asked about, if what the customer wrote is a yes."""
-    before = turn.conversation.turns.filter(asked_seq__lt=turn.asked_seq).last()
-    pending = before.output.get("pending") if before else None
-    if before is None or not pending:
-        return None
-    said = turn.conversation.events.filter(
-        kind=EventKind.MESSAGE,
-        role=Role.CUSTOMER,
-        seq__gt=before.asked_seq,
-        seq__lte=turn.asked_seq,
-    )
-    texts = list(said.values_list("text", flat=True))
-    return Call(**pending) if texts and all(map(says_yes, texts)) else None
 
 
 def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.cleaning import storable
-from agents.models import live_release
+from agents.models import Release, live_release
+from agents.prompting import Line
 from dialogues import events
 from dialogues.models import (
+    Channel,
     Control,
     Conversation,
     Event,
@@ -30,6 +33,8 @@ from wowconsole.errors import Invalid, Refused, TooMany
 
 LONGEST_MESSAGE = 2000  # characters
 MESSAGES_A_MINUTE = 20
+CHANNEL = "web"  # of a chat whose site names none
+MOST_DROPPED = 3  # answers in a row that a customer may interrupt by writing on
 LEASE_SECONDS = 15  # renewed while the process that answers lives
 
 
@@ -42,14 +47,24 @@ class NothingToRate(Refused):
     status = 404
 
 
-def start_conversation(*, scene: Scene | None, customer: str = "") -> tuple[Conversation, str]:
+def start_conversation(
+    *, scene: Scene | None, customer: str = "", audience: Mapping[str, str] | None = None
+) -> tuple[Conversation, str]:
     """Open a conversation and return it with the secret by which its customer comes back.
 
     Only the secret's SHA-256 is stored.
+
+    Args:
+        audience: what is known of the customer: "channel" (without it "web"), "segment",
+            "region". Rules that are limited by one are for those who have it.
     """
     token = secrets.token_urlsafe(24)
+    known = {name: text.strip().lower() for name, text in (audience or {}).items()}
     conversation = Conversation(
-        scene=scene, customer=customer, token_sha256=hashlib.sha256(token.encode()).hexdigest()
+        scene=scene,
+        customer=customer,
+        audience={"channel": CHANNEL} | {name: text for name, text in known.items() if text},
+        token_sha256=hashlib.sha256(token.encode()).hexdigest(),
     )
     conversation.full_clean()
     conversation.save()
@@ -78,6 +93,9 @@ def append(*, conversation: Conversation, **fields: Any) -> Event:
 def say(*, conversation: Conversation, text: str, client_id: str) -> Event:
     """Store what the customer wrote. The same client_id again returns the stored event.
 
+    An answer that is still being written is dropped: the next one answers everything. That
+    is why nobody waits for a customer who writes in several short messages.
+
     Raises:
         Invalid: the text is empty or too long.
         ConversationClosed, TooMany: it can't be taken now.
@@ -90,12 +108,24 @@ def say(*, conversation: Conversation, text: str, client_id: str) -> Event:
     if conversation.closed_at:
         raise ConversationClosed("This conversation has ended. Start a new one.")
     _check_rate(conversation)
+    _drop_running(conversation)
     return append(
         conversation=conversation,
         kind=EventKind.MESSAGE,
         role=Role.CUSTOMER,
         text=text,
         client_id=client_id,
+    )
+
+
+def _drop_running(conversation: Conversation) -> None:
+    """Not after a tool was called: what was done must be told, and done once."""
+    newest = conversation.turns.order_by("-pk").exclude(status=TurnStatus.RUNNING)
+    statuses = newest.values_list("status", flat=True)[:MOST_DROPPED]
+    if list(statuses) == [TurnStatus.DROPPED] * MOST_DROPPED:
+        return
+    conversation.turns.filter(status=TurnStatus.RUNNING, acts=False).update(
+        status=TurnStatus.DROPPED, finished_at=timezone.now()
     )
 
 
@@ -146,6 +176,25 @@ def begin_turn(conversation_pk: int) -> Turn | None:
         attempts=1,
         leased_until=timezone.now() + timedelta(seconds=LEASE_SECONDS),
     )
+
+
+@transaction.atomic
+def begin_with_history(
+    *, release: Release, scene: Scene | None, customer: str, lines: Sequence[Line]
+) -> Turn:
+    """Store a talk that a program sends whole, and lease the turn that answers its last line."""
+    conversation = Conversation.objects.create(
+        channel=Channel.API, scene=scene, customer=customer, release=release
+    )
+    for line in lines:
+        role = Role.CUSTOMER if line.role == "customer" else Role.AGENT
+        fence = None if role == Role.CUSTOMER else conversation.fence
+        text = str(storable(line.text))
+        kind = EventKind.MESSAGE
+        append(conversation=conversation, kind=kind, role=role, text=text, fence=fence)
+    turn = begin_turn(conversation.pk)
+    assert turn is not None  # noqa: S101  # a new conversation, whose last line is the customer's
+    return turn
 
 
 def take_over(turn_pk: int) -> Turn | None:

@@ -19,10 +19,9 @@ from agents.actions import (
     parse_action,
     read_action,
 )
-from agents.master import RULES_SHOWN
 from agents.models import Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
-from dialogues.answering import as_line
+from dialogues.history import as_line
 from dialogues.models import Case, Channel, Event, EventKind, Turn, TurnStatus, Verdict
 from knowledge import searching
 from knowledge.models import Hook, HookKind, Scene, UnitStatus
@@ -137,25 +136,28 @@ def unit_drafts(hooks: QuerySet[Hook], limit: int | None) -> Iterator[Draft]:
     The rules shown are those that search finds for it, so that the model learns to choose
     among neighbours; the rule itself is always among them.
     """
-    toolbox = Toolbox()
+    toolbox, settings = Toolbox(), searching.current_settings()
     for batch in _batches(list(hooks[:limit]), SEARCH_BATCH):
         for scene in {hook.unit.scene for hook in batch}:
             asked = [hook for hook in batch if hook.unit.scene_id == scene.pk]
             texts = [hook.text for hook in asked]
-            found = searching.search(texts, scene=scene, limit=RULES_SHOWN)
+            found = searching.search(texts, scene=scene, settings=settings)
             tools = toolbox.of_scene(scene)
             for hook, rules in zip(asked, found, strict=True):
-                yield _unit_draft(hook, rules, tools)
+                yield _unit_draft(hook, rules, tools, settings.rules_shown)
 
 
 def _unit_draft(
-    hook: Hook, found: Sequence[searching.Found], tools: Sequence[dict[str, Any]]
+    hook: Hook,
+    found: Sequence[searching.Found],
+    tools: Sequence[dict[str, Any]],
+    rules_shown: int,
 ) -> Draft:
     unit, live = hook.unit, hook.unit.live
     assert live is not None  # noqa: S101 - the queryset keeps published units only
     rules = [Rule(rule.unit_id, rule.condition, rule.content) for rule in found]
     if unit.pk not in {rule.id for rule in rules}:
-        rules = [*rules[: RULES_SHOWN - 1], Rule(unit.pk, live.condition, live.content)]
+        rules = [*rules[: rules_shown - 1], Rule(unit.pk, live.condition, live.content)]
     action = DialogueAction(
         thought=f"Rule {unit.pk} answers this.",
         knowledge=[unit.pk],

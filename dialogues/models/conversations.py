@@ -33,6 +33,7 @@ class Role(models.TextChoices):
 
 class Channel(models.TextChoices):
     CHAT = "chat", "Chat"
+    API = "api", "API"
     IMPORT = "import", "Imported"
 
 

@@ -6,6 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from dialogues.models.turns import Turn
@@ -74,22 +75,39 @@ class GapTurn(models.Model):
         return f"{self.turn_id} in {self.gap_id}"
 
 
+class ReplayQuerySet(models.QuerySet["Replay"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the replays of rules of the user's scenes."""
+        if sees_every_scene(user):
+            return self
+        return self.filter(revision__unit__scene__members__pk=user.pk)
+
+
 class Replay(models.Model):
     """Past turns asked again, with the rules as they are and with one revision instead.
 
-    Nothing of it reaches customers: it shows what publishing the revision would change.
+    Nothing of it reaches customers: it shows what publishing the revision would change. Its
+    turns are those that it would affect.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="replays")
+    # Of archiving: what would change if the rule were gone; the revision is what is live then.
+    is_removal = models.BooleanField(default=False)
     job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="replay")
+    looked_at = models.PositiveIntegerField(default=0)  # turns that were searched for again
     at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ReplayQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
 
     def __str__(self) -> str:
         return f"Replay of {self.revision}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("dialogues:replay-detail", args=[self.public_id])
 
 
 class ReplayVerdict(models.TextChoices):

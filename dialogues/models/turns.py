@@ -18,6 +18,7 @@ class TurnStatus(models.TextChoices):
     RUNNING = "running", "Running"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
+    DROPPED = "dropped", "Interrupted"  # the customer wrote on: the next turn answers both
 
 
 class TurnQuerySet(models.QuerySet["Turn"]):
@@ -28,6 +29,11 @@ class TurnQuerySet(models.QuerySet["Turn"]):
     def abandoned(self) -> Self:
         """Keep the running turns whose process let its lease lapse."""
         return self.filter(status=TurnStatus.RUNNING, leased_until__lt=timezone.now())
+
+    def before(self, turn: "Turn") -> Self:
+        """Keep the earlier turns of its conversation; a dropped one has answered nothing."""
+        earlier = self.filter(conversation=turn.conversation_id, asked_seq__lt=turn.asked_seq)
+        return earlier.exclude(status=TurnStatus.DROPPED)
 
 
 class Turn(models.Model):
@@ -50,6 +56,7 @@ class Turn(models.Model):
     fence = models.PositiveIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    acts = models.BooleanField(default=False)  # a tool was called: it is not dropped any more
     steps = models.JSONField(default=list)
     output = models.JSONField(default=dict)  # the last dialogue action, as spoken
     timings = models.JSONField(default=dict)  # milliseconds by name

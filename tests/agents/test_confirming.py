@@ -6,7 +6,10 @@ from agents.models import Tool
 
 
 def test_a_plain_yes_in_either_language():
-    for text in ("Yes", "yes please!", "OK, thanks", "Sure, go ahead.", "do it", "好的", "是的，谢谢"):
+    for text in (
+        *("Yes", "yes please!", "OK, thanks", "Sure, go ahead.", "do it"),
+        *("好的", "是的，谢谢"),
+    ):
         assert says_yes(text), text
 
 

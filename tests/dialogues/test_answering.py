@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agents.master import MOST_STEPS, SORRY
 from agents.prompting import build_messages
-from dialogues import answering, events, services
+from dialogues import answering, events, history, services
 from dialogues.models import Case, Control, EventKind, Role, Turn, TurnStatus, Verdict
 from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
@@ -122,7 +122,7 @@ class ReplyTests(EngineMixin, TestCase):
             prompt="default",
             tools=[],
             rules=[],
-            lines=await sync_to_async(answering.lines_for)(turn),
+            lines=await sync_to_async(history.lines_for)(turn),
         )
         assert rebuilt == turn.steps[0]["messages"]
 
@@ -395,7 +395,7 @@ class DemoShopTests(EngineMixin, LiveServerTestCase):
         self.engine.will(refund, Answer(status=400))
         turn = await sync_to_async(services.begin_turn)(conversation.pk)
         with mock.patch.object(answering, "_finish", mock.AsyncMock()):  # the process dies here
-            await answering.answer_turn(await sync_to_async(answering._with_parts)(turn.pk))
+            await answering.answer_turn(await sync_to_async(answering.with_parts)(turn.pk))
         await Turn.objects.aupdate(leased_until=timezone.now() - timedelta(seconds=1))
 
         self.engine.will(refund, says("Refunded $16.50."))

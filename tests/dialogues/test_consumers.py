@@ -185,8 +185,8 @@ class TalkTests(SocketTestCase):
             assert tab.seqs == rest
         await self.finish()
 
-    async def test_several_quick_messages_get_one_answer_at_a_time(self):
-        self.engine.script = [says("First.", hold_after=2), says("Second.")]
+    async def test_several_quick_messages_get_one_answer(self):
+        self.engine.script = [says("Never read.", hold_after=2)]
         tab = await self.tab()
         await tab.send(type="message", client_id="0", text="Hi")
         await tab.next("ack")
@@ -194,12 +194,9 @@ class TalkTests(SocketTestCase):
         for number in (1, 2, 3):
             await tab.send(type="message", client_id=str(number), text="And?")
             await tab.next("ack")
-        self.engine.go_on.set()
-        assert (await tab.until_reply())["text"] == "First."
-        assert (await tab.until_reply())["text"] == "Second."
+        assert (await tab.until_reply())["text"] == "Hello from the engine."
         await self.finish()
-        assert len(self.engine.requests) == 2
-        assert tab.seqs == [1, 2, 3, 4, 5, 6]
+        assert tab.seqs == [1, 2, 3, 4, 5]
 
     async def test_rating_feedback_person_and_end(self):
         tab = await self.tab()

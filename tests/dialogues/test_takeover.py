@@ -4,7 +4,7 @@ from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogues import answering, services
+from dialogues import history, services
 from dialogues.models import Control, EventKind, Role, Turn, TurnStatus
 from tests.factories import make_conversation, make_release, make_scene, make_user, say
 
@@ -79,7 +79,7 @@ class LinesTests(TestCase):
         )
         say(conversation, "On its way.", Role.AGENT, turn=answered)
         running = Turn.objects.create(conversation=conversation, asked_seq=second.seq)
-        lines = [str(line) for line in answering.lines_for(running)]
+        lines = [str(line) for line in history.lines_for(running)]
         assert lines == [
             "customer: Where is it?",
             "agent: On its way.",
@@ -99,4 +99,4 @@ class LinesTests(TestCase):
             turn=turn,
             fence=0,
         )
-        assert [line.role for line in answering.lines_for(turn)] == ["customer"]
+        assert [line.role for line in history.lines_for(turn)] == ["customer"]

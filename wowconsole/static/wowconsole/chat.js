@@ -322,6 +322,8 @@
 
   function say(text) {
     const entry = { client_id: identifier(), text };
+    if (draft) lost.add(draft.turn); // what was being written is dropped, or comes whole
+    dropDraft();
     save("chat.outbox", [...outbox(), entry]);
     pending(entry);
     ensure();

@@ -1,0 +1,237 @@
+"""`/v1/chat/completions`: the deployed agent behind the OpenAI API, whole or streamed.
+
+`model` is the name of a release, or "live". Each request becomes a conversation of its own,
+so that what programs are told is stored, judged and learnt from like any chat. Keys need the
+scope dialogues.reply. Reference: the OpenAI API's chat completion and chunk objects.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from agents.models import Release, live_release
+from agents.prompting import Line
+from dialogues import answering, services
+from dialogues.models import Turn
+from knowledge.models import Scene
+from wowconsole.apikeys import ApiKeyAuthentication
+from wowconsole.errors import Invalid, Refused
+from wowconsole.roles import can
+
+SCOPE = "dialogues.reply"
+LIVE = "live"
+MOST_MESSAGES = 100
+LARGEST_REQUEST = 262_144  # bytes
+SPEAKERS = {"user": "customer", "assistant": "agent"}
+
+
+class NotAllowed(Refused):
+    code = "invalid_api_key"
+    status = 401
+
+
+class NoSuchModel(Refused):
+    code = "model_not_found"
+    status = 404
+
+
+class PartSerializer(serializers.Serializer[Any]):
+    type = serializers.ChoiceField(["text"])
+    text = serializers.CharField(max_length=services.LONGEST_MESSAGE)
+
+
+class ContentField(serializers.Field[str, Any, Any, Any]):
+    """A text, or a list of text parts."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, list):
+            parts = PartSerializer(data=data, many=True)
+            parts.is_valid(raise_exception=True)
+            data = " ".join(part["text"] for part in parts.validated_data)
+        text = serializers.CharField(max_length=services.LONGEST_MESSAGE)
+        return str(text.run_validation(data))
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(
+        list(SPEAKERS),
+        error_messages={
+            "invalid_choice": "Roles are user and assistant; the release has its own instructions."
+        },
+    )
+    content = ContentField()
+
+
+class CompletionRequest(serializers.Serializer[Any]):
+    model = serializers.CharField(max_length=80)
+    messages = MessageSerializer(many=True)
+    stream = serializers.BooleanField(default=False)
+    user = serializers.CharField(max_length=120, required=False)
+    metadata = serializers.DictField(child=serializers.CharField(), default=dict)  # {"scene"}
+
+    def validate_messages(self, messages: list[dict[str, str]]) -> list[dict[str, str]]:
+        if len(messages) > MOST_MESSAGES:
+            raise serializers.ValidationError(f"At most {MOST_MESSAGES} messages.")
+        if not messages or messages[-1]["role"] != "user":
+            raise serializers.ValidationError("The last message is the user's.")
+        return messages
+
+
+@dataclass(slots=True)
+class Answering:
+    """A turn under way; `heard` gets the pieces of its reply, then None."""
+
+    turn: Turn
+    model: str
+    heard: asyncio.Queue[str | None]
+
+
+@csrf_exempt  # a key is no cookie
+@require_POST
+async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+    try:
+        asked = await sync_to_async(_read)(request)
+        turn = await sync_to_async(_begin)(asked)
+    except Refused as refused:
+        return _error(refused)
+    work = Answering(turn, asked["model"], asyncio.Queue())
+    if asked["stream"]:
+        response = StreamingHttpResponse(_stream(work), content_type="text/event-stream")
+        response["Cache-Control"] = "no-store"
+        return response
+    await answering.answer_turn(turn)
+    return JsonResponse(await sync_to_async(_completion)(work))
+
+
+@csrf_exempt
+@require_GET
+def model_list(request: HttpRequest) -> HttpResponse:
+    try:
+        _check_key(request)
+    except Refused as refused:
+        return _error(refused)
+    names = [LIVE, *Release.objects.values_list("name", flat=True)]
+    models = [{"id": name, "object": "model", "owned_by": "wowconsole"} for name in names]
+    return JsonResponse({"object": "list", "data": models})
+
+
+def _check_key(request: HttpRequest) -> None:
+    try:
+        signed_in = ApiKeyAuthentication().authenticate(Request(request))
+    except AuthenticationFailed as error:
+        raise NotAllowed(str(error.detail)) from None
+    if signed_in is None or SCOPE not in signed_in[1].scopes or not can(signed_in[0], SCOPE):
+        raise NotAllowed(f"Send an API key with the scope {SCOPE} as the bearer token.")
+
+
+def _read(request: HttpRequest) -> dict[str, Any]:
+    _check_key(request)
+    if int(request.headers.get("Content-Length") or 0) > LARGEST_REQUEST:
+        raise Invalid(f"A request has at most {LARGEST_REQUEST:,} bytes.")
+    try:
+        data = json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise Invalid("The body is not JSON.") from None
+    asked = CompletionRequest(data=data)
+    if not asked.is_valid():
+        raise Invalid(json.dumps(asked.errors, ensure_ascii=False))
+    return dict(asked.validated_data)
+
+
+def _begin(asked: dict[str, Any]) -> Turn:
+    name = asked["model"]
+    release = live_release() if name == LIVE else Release.objects.filter(name=name).first()
+    if release is None:
+        raise NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
+    slug = asked["metadata"].get("scene")
+    scene = Scene.objects.filter(slug=slug).first() if slug else None
+    if slug and scene is None:
+        raise Invalid(f"There is no scene {slug}.")
+    lines = [Line(SPEAKERS[entry["role"]], entry["content"]) for entry in asked["messages"]]
+    turn = services.begin_with_history(
+        release=release, scene=scene, customer=asked.get("user", ""), lines=lines
+    )
+    return answering.with_parts(turn.pk)
+
+
+async def _stream(work: Answering) -> AsyncIterator[str]:
+    """Yield server-sent events; a client that goes away takes nothing back: the turn ends."""
+    task = asyncio.create_task(_answer(work))
+    yield _chunk(work, {"role": "assistant", "content": ""})
+    said = ""
+    while (text := await work.heard.get()) is not None:
+        said += text
+        yield _chunk(work, {"content": text})
+    await task
+    whole = await sync_to_async(_completion)(work)
+    reply = whole["choices"][0]["message"]["content"]
+    if reply != said:  # what was streamed was withdrawn: the stored reply follows it
+        rest = reply.removeprefix(said) if said and reply.startswith(said) else f"\n\n{reply}"
+        yield _chunk(work, {"content": rest if said else reply})
+    yield _chunk(work, {}, finish_reason="stop", wowconsole=whole["wowconsole"])
+    yield "data: [DONE]\n\n"
+
+
+async def _answer(work: Answering) -> None:
+    try:
+        await answering.answer_turn(work.turn, hear=work.heard.put_nowait)
+    finally:
+        work.heard.put_nowait(None)
+
+
+def _chunk(
+    work: Answering, delta: dict[str, str], finish_reason: str | None = None, **more: Any
+) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    body = _head(work) | {"object": "chat.completion.chunk", "choices": [choice]} | more
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+
+
+def _head(work: Answering) -> dict[str, Any]:
+    created = int(work.turn.created_at.timestamp())
+    return {"id": f"chatcmpl-{work.turn.public_id.hex}", "created": created, "model": work.model}
+
+
+def _completion(work: Answering) -> dict[str, Any]:
+    """Return the OpenAI object; what only this console knows stands under `wowconsole`."""
+    turn = Turn.objects.select_related("conversation").get(pk=work.turn.pk)
+    spoken = turn.events.filter(kind="message").last()
+    message = {"role": "assistant", "content": spoken.text if spoken else ""}
+    prompt = sum(step["prompt_tokens"] for step in turn.steps)
+    completion = sum(step["completion_tokens"] for step in turn.steps)
+    return _head(work) | {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        },
+        "wowconsole": {
+            "conversation": str(turn.conversation.public_id),
+            "turn": str(turn.public_id),
+            "action": turn.output.get("action"),
+            "citations": spoken.data["citations"] if spoken else [],
+        },
+    }
+
+
+def _error(refused: Refused) -> JsonResponse:
+    kind = "authentication_error" if refused.status == 401 else "invalid_request_error"
+    error = {"message": str(refused), "type": kind, "code": refused.code, "param": None}
+    status = 400 if refused.status == 422 else refused.status
+    return JsonResponse({"error": error}, status=status)
