@@ -1,40 +1,27 @@
-"""Rules in and out as files: CSV and JSONL, one report line per row."""
+"""Rows of files to rules: what is written, what is published, and a report line per row."""
 
-import csv
-import io
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.text import slugify
 
-from knowledge import services
-from knowledge.models import KnowledgeUnit, Risk, Scene
-from wowconsole.errors import Invalid, Refused
+from knowledge import conflicts, publishing, services
+from knowledge.exporting import referred
+from knowledge.indexing import EmbeddingUnavailable
+from knowledge.models import KnowledgeUnit, Revision, Scene
+from knowledge.reading import Row
+from knowledge.rows import fields_of, in_words, plain, revision_of, text_of, value_of
+from knowledge.texts import REVISION_FIELDS, check_revision, clean_name, tidied
+from wowconsole.errors import Refused
 
-COLUMNS = [
-    *("external_id", "scene", "title", "condition", "content", "questions"),
-    *("priority", "risk", "valid_from", "valid_until", "source"),
-]
-# Other people's names for our columns: the first that is present counts.
-ALIASES = {"external_id": ("id",), "scene": ("flow",)}
 PUBLISH_BATCH = 100  # rules embedded and published together
-UPLOAD_ROWS = 500  # embedded while the browser waits
-MAX_LINE = 100_000  # characters: a longer line is not a rule
 
-# A spreadsheet runs a cell that starts so; one apostrophe in front keeps it a text.
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-
-Row = tuple[int, dict[str, Any]]  # line number in the file, values by column
+Known = dict[tuple[int, str], KnowledgeUnit]  # by scene and external id
 
 
 @dataclass(frozen=True)
@@ -45,61 +32,23 @@ class Line:
     external_id: str | None
     action: str
     error: str = ""
+    unit: int | None = None  # null in a dry run's new rules, and where nothing was written
 
 
-def read_rows(file: IO[bytes], name: str) -> Iterator[Row]:
-    """Read a .csv or .jsonl file, UTF-8, lazily.
+@dataclass(frozen=True)
+class Draft:
+    """What one row asks for: a text to store, or why there is none."""
 
-    Raises:
-        Invalid: the format is another, the text is not UTF-8, or a line can't be read.
-    """
-    reader = {"csv": _csv_rows, "jsonl": _jsonl_rows}.get(name.rpartition(".")[2].lower())
-    if reader is None:
-        raise Invalid("Rules are read from .csv and .jsonl. Save a spreadsheet as CSV (UTF-8).")
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    try:
-        yield from reader(text)
-    except UnicodeDecodeError as error:
-        raise Invalid(f"The file is not UTF-8 text: {error.reason}.") from None
-    finally:
-        text.detach()  # the caller's file stays open
+    number: int
+    name: str | None
+    action: str
+    error: str = ""
+    unit: KnowledgeUnit | None = None
+    revision: Revision | None = None
 
-
-def read_few(file: IO[bytes], name: str) -> list[Row]:
-    """Read an upload's rows; raises Invalid above UPLOAD_ROWS and as `read_rows`."""
-    rows = list(islice(read_rows(file, name), UPLOAD_ROWS + 1))
-    if len(rows) > UPLOAD_ROWS:
-        raise Invalid(f"More than {UPLOAD_ROWS} rules: use `manage.py import_knowledge`.")
-    return rows
-
-
-def _csv_rows(text: IO[str]) -> Iterator[Row]:
-    reader = csv.DictReader(text, strict=True)
-    try:
-        missing = {"title", "condition", "content"} - set(reader.fieldnames or ())
-        if missing:
-            raise Invalid(f"The first line must name the columns; missing: {sorted(missing)}.")
-        for row in reader:
-            values = {key: _unguarded(value or "") for key, value in row.items() if key}
-            yield reader.line_num, values
-    except csv.Error as error:
-        raise Invalid(f"Line {reader.line_num} is not CSV: {error}.") from None
-
-
-def _jsonl_rows(text: IO[str]) -> Iterator[Row]:
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        if len(line) > MAX_LINE:
-            raise Invalid(f"Line {number} is longer than {MAX_LINE:,} characters.")
-        try:
-            values = json.loads(line)
-            json.dumps(values, ensure_ascii=False).encode()  # no halves of surrogate pairs
-        except (ValueError, RecursionError):
-            raise Invalid(f"Line {number} is not a JSON object.") from None
-        if not isinstance(values, dict):
-            raise Invalid(f"Line {number} is not a JSON object.")
-        yield number, values
+    def line(self) -> Line:
+        pk = self.unit.pk if self.unit else None
+        return Line(self.number, self.name, self.action, self.error, pk)
 
 
 @dataclass(frozen=True)
@@ -118,6 +67,8 @@ class Import:
     scene: Scene | None = None
     make_scene: Callable[[str], Scene] | None = None
     publisher: User | None = None
+    # Lines by scene and external id: a second row of the same name is a mistake.
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
 
     def run(self, rows: Iterable[Row], *, dry_run: bool = False) -> list[Line]:
         """Write every row that can be written; a bad one is reported and skipped.
@@ -126,64 +77,117 @@ class Import:
         A dry run does all of it and rolls it back, so that its report is the truth.
         """
         if not dry_run:
-            return self._write(rows)
+            return list(self._written_and_published(rows))
+        return [line for batch in batches(rows, PUBLISH_BATCH) for line in self.rehearse(batch)]
+
+    def rehearse(self, rows: Sequence[Row]) -> list[Line]:
+        """Write some rows and roll them back: what the lines say is the truth, nothing stays."""
+        scenes = dict(self.scenes)
         with transaction.atomic():
-            report = self._write(rows, embed=False)
+            lines = self.write(rows)
             transaction.set_rollback(True)
-        return report
+        self.scenes.clear()  # without those that were made
+        self.scenes.update(scenes)
+        return [replace(line, unit=None) if line.action != "unchanged" else line for line in lines]
 
-    def _write(self, rows: Iterable[Row], *, embed: bool = True) -> list[Line]:
-        report: list[Line] = []
-        waiting: list[KnowledgeUnit] = []
+    def _written_and_published(self, rows: Iterable[Row]) -> Iterator[Line]:
+        for batch in batches(rows, PUBLISH_BATCH):
+            lines = self.write(batch)
+            refused = publish(publishable(lines), self.publisher) if self.publisher else {}
+            yield from (drafted(line, refused) for line in lines)
+
+    @transaction.atomic
+    def write(self, rows: Sequence[Row]) -> list[Line]:
+        """Write some rows as drafts; the lines say what publishing will refuse, too."""
+        self._lock_scenes(rows)
+        known = self._known(rows)
+        drafts = [self._read_row(number, values, known) for number, values in rows]
+        _store([draft for draft in drafts if draft.revision])
+        units = [draft.unit for draft in drafts if draft.unit]
+        refused = publishing.refusals(units, self.publisher) if self.publisher else {}
+        conflicts.check_later([draft.unit.pk for draft in drafts if draft.unit and draft.revision])
+        return [drafted(draft.line(), refused) for draft in drafts]
+
+    def _lock_scenes(self, rows: Sequence[Row]) -> None:
+        """Of two imports that take one name at once, the second sees the first."""
+        named = {self._slug(values) for _, values in rows}
+        scenes = [self.scene] if self.scene else [self.scenes.get(slug) for slug in named]
+        pks = [scene.pk for scene in scenes if scene]
+        list(Scene.objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk"))
+
+    def remember(self, rows: Iterable[Row]) -> None:
+        """Take note of rows that were written before, so that their names stay taken."""
         for number, values in rows:
-            line, unit = self._write_row(number, values)
-            report.append(line)
-            if unit and embed and line.action != "drafted":
-                waiting.append(unit)
-            if len(waiting) >= PUBLISH_BATCH:
-                self._publish(waiting)
-        self._publish(waiting)
-        return report
+            if name := plain(values, "external_id"):
+                self._seen.setdefault((self._slug(values), name), number)
 
-    def _publish(self, waiting: list[KnowledgeUnit]) -> None:
-        if self.publisher and waiting:
-            unique = list({unit.pk: unit for unit in waiting}.values())
-            services.publish_many(units=unique, by=self.publisher)
-        waiting.clear()
+    def _known(self, rows: Sequence[Row]) -> Known:
+        names = {plain(values, "external_id") for _, values in rows} - {""}
+        scenes = [self.scene] if self.scene else list(self.scenes.values())
+        units = KnowledgeUnit.objects.filter(scene__in=scenes, external_id__in=names)
+        locked = units.select_related("latest", "live").select_for_update(of=("self",))
+        return {
+            (unit.scene_id, unit.external_id): unit
+            for unit in locked.order_by("pk")
+            if unit.external_id
+        }
 
-    def _write_row(self, number: int, values: dict[str, Any]) -> tuple[Line, KnowledgeUnit | None]:
+    def _slug(self, values: dict[str, Any]) -> str:
+        return self.scene.slug if self.scene else plain(values, "scene")
+
+    def _read_row(self, number: int, values: dict[str, Any], known: Known) -> Draft:
         name = None
         try:
-            name = _text(_value(values, "external_id")) or None
-            with transaction.atomic():
-                action, unit = self._upsert(values, name)
+            name = text_of(value_of(values, "external_id")) or None
+            self._take_name(name, self._slug(values), number)
+            return self._planned(number, values, name, known)
         except ValidationError as error:
-            return Line(number, name, "refused", _in_words(error)), None
+            return Draft(number, name, "refused", in_words(error))
         except Refused as error:
-            return Line(number, name, "refused", str(error)), None
-        if self.publisher and (refusal := services.why_not_publish(unit, self.publisher)):
-            return Line(number, name, "drafted", str(refusal)), unit
-        return Line(number, name, action), unit
+            return Draft(number, name, "refused", str(error))
 
-    def _upsert(self, values: dict[str, Any], name: str | None) -> tuple[str, KnowledgeUnit]:
-        scene, fields = self._scene_of(values), _fields(values)
-        known = KnowledgeUnit.objects.filter(scene=scene, external_id=name).select_related("latest")
-        unit = known.first() if name else None
-        if unit is None:
-            made = services.draft_unit(
-                author=self.author, scene=scene, external_id=name, **cast(Any, fields)
+    def _take_name(self, name: str | None, slug: str, number: int) -> None:
+        if name is None:
+            return
+        first = self._seen.setdefault((slug, name), number)
+        if first != number:
+            raise ValidationError({"external_id": f"Line {first} has the same external id."})
+
+    def _planned(
+        self, number: int, values: dict[str, Any], name: str | None, known: Known
+    ) -> Draft:
+        scene, fields = self._scene_of(values), tidied(cast(Any, fields_of(values)))
+        unit = known.get((scene.pk, name)) if name else None
+        if unit is None and name:
+            unit = referred(
+                name, scene.units.select_related("latest", "live").select_for_update(of=("self",))
             )
-            return "created", made
-        number = unit.latest.number if unit.latest else 0
-        revised = services.revise_unit(
-            unit=unit, author=self.author, based_on=number, **cast(Any, fields)
-        )
-        return ("unchanged" if revised.latest_id == unit.latest_id else "revised"), revised
+        if unit is None:
+            return Draft(number, name, "created", "", *self._new(scene, name, fields))
+        latest = publishing.latest_of(unit)
+        if all(getattr(latest, key) == value for key, value in fields.items()):
+            return Draft(number, name, "unchanged", "", unit)
+        based_on = revision_of(values, latest.number)
+        if based_on != latest.number:  # says what others changed
+            services.revise_unit(unit=unit, author=self.author, based_on=based_on, **fields)
+        texts = {key: getattr(latest, key) for key in REVISION_FIELDS} | fields
+        revision = Revision(number=latest.number + 1, author=self.author, **texts)
+        check_revision(revision)
+        return Draft(number, name, "revised", "", unit, revision)
+
+    def _new(
+        self, scene: Scene, name: str | None, fields: dict[str, Any]
+    ) -> tuple[KnowledgeUnit, Revision]:
+        revision = Revision(number=1, author=self.author, **fields)
+        check_revision(revision)
+        unit = KnowledgeUnit(scene=scene, owner=self.author, external_id=clean_name(name))
+        unit.clean_fields(exclude={"scene", "owner", "latest", "live"})
+        return unit, revision
 
     def _scene_of(self, values: dict[str, Any]) -> Scene:
         if self.scene:
             return self.scene
-        slug = _text(_value(values, "scene"))
+        slug = text_of(value_of(values, "scene"))
         if not slug:
             raise ValidationError({"scene": "Name a scene."})
         if slug not in self.scenes:
@@ -193,104 +197,57 @@ class Import:
         return self.scenes[slug]
 
 
+def _store(drafts: Sequence[Draft]) -> None:
+    """Store the texts of a batch, and the rules that are new, in three statements."""
+    pairs = [(draft.unit, draft.revision) for draft in drafts if draft.unit and draft.revision]
+    KnowledgeUnit.objects.bulk_create([unit for unit, _ in pairs if unit._state.adding])
+    for unit, revision in pairs:
+        revision.unit = unit
+    Revision.objects.bulk_create([revision for _, revision in pairs])
+    for unit, revision in pairs:
+        unit.latest, unit.updated_at = revision, revision.created_at
+    KnowledgeUnit.objects.bulk_update([unit for unit, _ in pairs], ["latest", "updated_at"])
+
+
+def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def publishable(lines: Iterable[Line]) -> list[int]:
+    """Return the keys of the rules that went in and that nothing keeps from being published."""
+    actions = {"created", "revised", "unchanged"}
+    return [line.unit for line in lines if line.unit and line.action in actions]
+
+
+def publish(pks: Sequence[int], by: User) -> dict[int, Refused]:
+    """Publish what can be published; returns what was refused, by key.
+
+    Raises:
+        EmbeddingUnavailable: nothing more can be published now.
+    """
+    units = list(KnowledgeUnit.objects.filter(pk__in=pks))
+    try:
+        services.publish_many(units=units, by=by)
+    except EmbeddingUnavailable:
+        raise
+    except Refused as refusal:
+        if len(units) == 1:
+            return {units[0].pk: refusal}
+        # One of them stopped all: let the others pass.
+        return {pk: why for unit in units for pk, why in publish([unit.pk], by).items()}
+    return {}
+
+
+def drafted(line: Line, refused: dict[int, Refused]) -> Line:
+    """Return the line as it is after publishing was refused for these rules."""
+    refusal = refused.get(line.unit or 0)
+    if refusal is None:
+        return line
+    waits = "Waits for approval. " if isinstance(refusal, services.ApprovalNeeded) else ""
+    return replace(line, action="drafted", error=f"{waits}{refusal}")
+
+
 def make_scene(slug: str) -> Scene:
     return Scene.objects.create(slug=slug, name=slug.replace("_", " ").replace("-", " ").title())
-
-
-def _value(values: dict[str, Any], column: str) -> Any:
-    names = (column, *ALIASES.get(column, ()))
-    return next((values[name] for name in names if values.get(name) not in (None, "")), None)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict | list | bool):
-        raise ValidationError(f"{str(value)[:80]} is not a text.")
-    return "" if value is None else str(value).strip()
-
-
-def _fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Read the columns of a revision; a column that is absent keeps its value."""
-    readers: dict[str, Callable[[Any], Any]] = {
-        **dict.fromkeys(services.REVISION_FIELDS, _text),
-        **dict.fromkeys(("questions", "channels", "segments", "regions"), _questions),
-        "priority": _priority,
-        "risk": _risk,
-        "valid_from": _moment,
-        "valid_until": _moment,
-    }
-    required = dict.fromkeys(("title", "condition", "content"), "")  # empty is reported
-    present = [column for column in services.REVISION_FIELDS if column in values]
-    return required | {column: readers[column](values[column]) for column in present}
-
-
-def _risk(value: Any) -> str:
-    return _text(value).lower() or Risk.LOW
-
-
-def _questions(value: Any) -> list[str]:
-    items = value if isinstance(value, list) else str(value or "").splitlines()
-    return [_text(item) for item in items]
-
-
-def _priority(value: Any) -> int:
-    try:
-        return int(_text(value) or 0)
-    except ValueError:
-        raise ValidationError({"priority": f"“{value}” is not a whole number."}) from None
-
-
-def _moment(value: Any) -> datetime | None:
-    if not (text := _text(value)):
-        return None
-    try:
-        moment = parse_datetime(text) or parse_datetime(f"{text}T00:00")
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise ValidationError(f"“{text[:40]}” is not a time such as 2026-03-01T09:00+08:00.")
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-
-
-def _in_words(error: ValidationError) -> str:
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    return " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
-
-
-def export_rows(units: Iterable[KnowledgeUnit]) -> Iterator[dict[str, Any]]:
-    """Yield the latest text of each unit by column; the units come `with_latest()`."""
-    for unit in units:
-        if unit.latest is None:
-            continue
-        own = {"external_id": unit.external_id, "scene": unit.scene.slug}
-        yield own | {name: getattr(unit.latest, name) for name in services.REVISION_FIELDS}
-
-
-def as_jsonl(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield one line per rule."""
-    for row in rows:
-        yield json.dumps(row, ensure_ascii=False, default=datetime.isoformat) + "\n"
-
-
-def as_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield CSV lines that no spreadsheet takes for formulas and `read_rows` reads back."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    for cells in ([*COLUMNS], *([_cell(row[name]) for name in COLUMNS] for row in rows)):
-        writer.writerow(cells)
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, int):
-        return str(value)  # a negative priority is a number, not a formula
-    if isinstance(value, datetime):
-        return value.isoformat()
-    text = "\n".join(value) if isinstance(value, list) else str(value or "")
-    return f"'{text}" if FORMULA.match(text) else text
-
-
-def _unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") and FORMULA.match(text) else text

@@ -8,11 +8,12 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import TestCase
 
-from knowledge.importing import Import, as_csv, as_jsonl, export_rows, make_scene, read_rows
+from knowledge.exporting import export_rows
+from knowledge.importing import Import, make_scene
 from knowledge.models import KnowledgeUnit, Scene
+from knowledge.reading import read_rows
 from tests.factories import make_scene as scene_row
 from tests.factories import make_unit, make_user
-from wowconsole.errors import Invalid
 
 ROW = {"external_id": "a", "scene": "shop", "title": "T", "condition": "C", "content": "A"}
 
@@ -32,8 +33,11 @@ class ImportTests(TestCase):
         return job.run(read_rows(jsonl(*rows), "rules.jsonl"), dry_run=dry_run)
 
     def test_each_row_is_reported_and_bad_rows_stop_nothing(self):
-        report = self.run_rows(ROW, {**ROW, "title": ""}, {**ROW, "scene": "moon"}, ROW)
-        assert [line.action for line in report] == ["created", "refused", "refused", "unchanged"]
+        report = self.run_rows(
+            ROW, {**ROW, "external_id": "b", "title": ""}, {**ROW, "scene": "moon"}, ROW
+        )
+        assert [line.action for line in report] == ["created", "refused", "refused", "refused"]
+        assert "Line 1 has the same external id" in report[3].error
         assert "title" in report[1].error
         assert "moon" in report[2].error
         assert [line.line for line in report] == [1, 2, 3, 4]
@@ -68,37 +72,28 @@ class ImportTests(TestCase):
         report = self.run_rows(*({**ROW, **fields} for fields in wrong))
         assert {line.action for line in report} == {"refused"}
 
-    def test_unreadable_files_are_refused_with_the_line(self):
-        for data, name in (
-            (b"{}", "rules.xlsx"),
-            (b'{"a": 1}\nnonsense', "rules.jsonl"),
-            (b'{"title": "\\ud800"}', "rules.jsonl"),
-            (b'{"priority": ' + b"9" * 5000 + b"}", "rules.jsonl"),
-            (b"title,content\n1,2", "rules.csv"),
-            ("title,condition,content\n\u00e9,b,c".encode("latin-1"), "rules.csv"),
-        ):
-            with pytest.raises(Invalid):
-                list(read_rows(io.BytesIO(data), name))
+    def test_an_older_revision_is_a_stale_edit_unless_it_says_the_same(self):
+        self.run_rows(ROW)
+        self.run_rows({**ROW, "content": "B"})
+        stale = self.run_rows({**ROW, "content": "C", "revision": "1"})[0]
+        assert stale.action == "refused"
+        assert "content is now “B”" in stale.error
+        assert self.run_rows({**ROW, "content": "B", "revision": 1})[0].action == "unchanged"
+        assert self.run_rows({**ROW, "content": "C", "revision": 2})[0].action == "revised"
+        assert self.run_rows({**ROW, "content": "D", "revision": 9})[0].action == "refused"
 
-    def test_an_export_comes_back_as_it_was_and_holds_no_formulas(self):
-        make_unit(
-            scene=self.scene,
-            external_id="e",
-            title="=1+1",
-            condition="'-5 degrees",
-            content='@you, say "hi"\nand, go',
-            questions=["+1?", "第二"],
-            priority=-3,
-        )
-        units = KnowledgeUnit.objects.with_latest()
-        before = list(export_rows(units))
-        table = "".join(as_csv(before))
-        assert "'=1+1" in table
-        assert not any(cell.startswith(("=", "@", "+")) for cell in table.split(","))
-        for name, text in (("r.csv", table), ("r.jsonl", "".join(as_jsonl(before)))):
-            job = Import(author=self.author, scenes={"shop": self.scene})
-            report = job.run(read_rows(io.BytesIO(text.encode()), name))
-            assert [line.action for line in report] == ["unchanged"], name
+    def test_a_rule_without_a_name_is_known_by_its_number_here_and_not_elsewhere(self):
+        unit = make_unit(scene=self.scene, author=self.author)
+        [row] = export_rows(KnowledgeUnit.objects.all())
+        assert self.run_rows({**row, "content": "B"})[0].action == "revised"
+        other = f"#{unit.pk}-00000000"
+        assert self.run_rows({**row, "external_id": other})[0].action == "created"
+
+    def test_a_row_of_nothing_new_costs_few_queries(self):
+        rows = [{**ROW, "external_id": f"r{number}"} for number in range(5)]
+        self.run_rows(*rows)
+        with self.assertNumQueries(4):  # savepoint, scenes, known rules
+            assert {line.action for line in self.run_rows(*rows)} == {"unchanged"}
 
 
 class CommandTests(TestCase):
@@ -112,6 +107,9 @@ class CommandTests(TestCase):
         assert KnowledgeUnit.objects.get().scene.slug == "kiosk"
         call_command("export_knowledge", path.with_suffix(".csv"), stdout=out)
         assert "kiosk" in path.with_suffix(".csv").read_text()
+        call_command("export_knowledge", path.with_suffix(".xlsx"), stdout=out)
+        call_command("import_knowledge", path.with_suffix(".xlsx"), stdout=out)
+        assert "1 unchanged" in out.getvalue()
 
     def test_an_unknown_user_is_a_clear_refusal(self):
         with pytest.raises(CommandError, match="--by"):

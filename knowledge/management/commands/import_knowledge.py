@@ -1,4 +1,4 @@
-"""`manage.py import_knowledge FILE`: rules from a CSV or JSONL file."""
+"""`manage.py import_knowledge FILE`: rules from a CSV, XLSX or JSONL file."""
 
 from argparse import ArgumentParser
 from collections import Counter
@@ -9,8 +9,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from knowledge.importing import Import, make_scene, read_rows
+from knowledge.importing import Import, make_scene
 from knowledge.models import Scene
+from knowledge.reading import read_rows
 from wowconsole.errors import Refused
 
 SHOWN_ERRORS = 20
