@@ -3,8 +3,10 @@
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.db.models import F, Q
 
+from knowledge.forms_publishing import comment_field, later_moment
 from knowledge.models import (
     TEXT_LENGTH,
     TITLE_LENGTH,
@@ -15,11 +17,11 @@ from knowledge.models import (
     SceneQuerySet,
     UnitQuerySet,
     UnitStatus,
+    Validity,
 )
 from knowledge.services import AUDIENCE_FIELDS, REVISION_FIELDS
 
 MAX_QUERY = 2000  # characters of a question to search for
-MAX_FILE_BYTES = 2 * 1024 * 1024  # of an upload; larger files go through import_knowledge
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
 
@@ -58,6 +60,14 @@ class UnitFilterForm(forms.Form):
         choices=[("", "Every status"), *UnitStatus.choices],
         widget=_control(forms.Select),
     )
+    validity = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Any validity"),
+            *((kind.value, kind.label) for kind in Validity if kind != Validity.NOW),
+        ],
+        widget=_control(forms.Select),
+    )
     edited = forms.BooleanField(
         required=False,
         label="With an unpublished edit",
@@ -78,6 +88,8 @@ class UnitFilterForm(forms.Form):
             units = units.filter(scene=scene)
         if status := wanted.get("status"):
             units = units.filter(status=status)
+        if validity := wanted.get("validity"):
+            units = units.with_validity(validity)
         if wanted.get("edited"):
             units = units.filter(live__isnull=False).exclude(live=F("latest"))
         return units
@@ -138,7 +150,8 @@ class UnitForm(forms.Form):
         choices=Risk.choices,
         initial=Risk.LOW,
         widget=_control(forms.Select),
-        help_text="A high-risk rule is published by an approver other than its author.",
+        help_text="High: money, law, safety. Such a rule is published by an approver other "
+        "than its author; so is an edit that lowers the risk of a live one.",
     )
     priority = forms.IntegerField(
         initial=0,
@@ -150,7 +163,7 @@ class UnitForm(forms.Form):
     valid_from = forms.DateTimeField(
         required=False,
         widget=_control(forms.DateTimeInput, type="datetime-local"),
-        help_text="Empty: from the moment it is published. Times are UTC.",
+        help_text=f"Empty: from the moment it is published. Times are {settings.TIME_ZONE}.",
     )
     valid_until = forms.DateTimeField(
         required=False,
@@ -174,6 +187,8 @@ class UnitForm(forms.Form):
     segments = _names("Only for these customers", "For example: plus. Empty: for everybody.")
     regions = _names("Only in these regions", "For example: london. Empty: everywhere.")
     based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    publish_at = later_moment("Publish at", "Empty: at once, or as soon as it is approved.")
+    comment = comment_field()
 
     rare: ClassVar = [
         *("risk", "priority", "valid_from", "valid_until", *AUDIENCE_FIELDS),
@@ -204,8 +219,23 @@ class UnitForm(forms.Form):
         return [self[name] for name in self.rare]
 
     @property
+    def publishing_fields(self) -> list[forms.BoundField]:
+        return [self["publish_at"], self["comment"]]
+
+    @property
+    def has_publishing_errors(self) -> bool:
+        return any(name in self.errors for name in ("publish_at", "comment"))
+
+    @property
     def has_rare_errors(self) -> bool:
         return any(name in self.errors for name in self.rare)
+
+    def clean(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        begin, end = values.get("valid_from"), values.get("valid_until")
+        if begin and end and end <= begin:
+            self.add_error("valid_until", "The rule must end after it begins.")
+        return values
 
     def clean_questions(self) -> list[str]:
         return str(self.cleaned_data["questions"]).splitlines()
@@ -228,57 +258,3 @@ def _initial(unit: KnowledgeUnit | None) -> dict[str, Any]:
         "external_id": unit.external_id,
         "based_on": latest.number,
     }
-
-
-class SearchForm(forms.Form):
-    """Try what the agent would find."""
-
-    q = forms.CharField(
-        required=False,
-        max_length=MAX_QUERY,
-        label="A customer's words",
-        widget=_control(
-            forms.TextInput,
-            more="w-100",
-            type="search",
-            placeholder="e.g. my food came cold, what do I get?",
-            **{"data-key": "/"},
-        ),
-    )
-    scene = SceneChoiceField(
-        required=False, empty_label="Every scene", widget=_control(forms.Select)
-    )
-
-    def __init__(self, *args: Any, scenes: SceneQuerySet, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["scene"].queryset = scenes  # type: ignore[attr-defined]  # ModelChoiceField
-
-
-class ImportForm(forms.Form):
-    """Upload a file of rules."""
-
-    file = forms.FileField(
-        help_text="CSV or JSONL in UTF-8, up to 2 MB and 500 rules.",
-        widget=_control(forms.FileInput, accept=".csv,.jsonl"),
-    )
-    scene = SceneChoiceField(
-        required=False,
-        empty_label="As each row says",
-        widget=_control(forms.Select),
-        help_text="Put every row into this scene.",
-    )
-    publish = forms.BooleanField(
-        required=False,
-        label="Publish at once",
-        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
-    )
-
-    def __init__(self, *args: Any, scenes: SceneQuerySet, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["scene"].queryset = scenes  # type: ignore[attr-defined]  # ModelChoiceField
-
-    def clean_file(self) -> Any:
-        file = self.cleaned_data["file"]
-        if (file.size or 0) > MAX_FILE_BYTES:
-            raise forms.ValidationError("The file is larger than 2 MB: use import_knowledge.")
-        return file
