@@ -14,6 +14,7 @@ from dialogues.models import (
     EventKind,
     IssueType,
     JudgementSource,
+    Role,
     Turn,
     TurnStatus,
     Verdict,
@@ -106,6 +107,19 @@ class SharedFormTests(TestCase):
     def test_a_greeting_answers_nobody(self):
         first = self.conversation.events.first()
         assert (first.text, first.turn_id, first.fence) == ("Hello.", None, 0)
+
+    def test_what_a_person_of_ours_said_is_no_turn_of_the_agent(self):
+        turns = [
+            {"role": "customer", "text": "Do you deliver to boats?"},
+            {"role": "agent", "text": "A colleague knows.", "action": "handoff"},
+            {"role": "staff", "text": "Only to the harbour office."},
+            {"role": "customer", "text": "Thanks"},
+        ]
+        import_rows([{"id": "by-staff", "turns": turns}])
+        conversation = Conversation.objects.get(external_id="by-staff")
+        assert conversation.turns.get().output["reply"] == "A colleague knows."
+        said = conversation.events.get(role=Role.STAFF)
+        assert (said.text, said.turn) == ("Only to the harbour office.", None)
 
     def test_a_second_import_stores_nothing(self):
         again = import_rows([SHARED, SHARED])
