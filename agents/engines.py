@@ -138,6 +138,12 @@ async def load(version: ModelVersion) -> None:
         raise EngineUnavailable(f"The engine can't load {version.name}: {answer.text[:300]}")
 
 
+async def close() -> None:
+    """Close this event loop's connections; for whoever ends the loop after a few calls."""
+    if client := _clients.pop(asyncio.get_running_loop(), None):
+        await client.close()
+
+
 def complete_text(
     version: ModelVersion, messages: Sequence[Message], schema: dict[str, Any] | None
 ) -> str:
@@ -154,7 +160,7 @@ def complete_text(
                 if isinstance(piece, Completion):
                     text = piece.text
         finally:
-            await _clients.pop(asyncio.get_running_loop()).close()
+            await close()
         return text
 
     return asyncio.run(whole())

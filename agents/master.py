@@ -30,15 +30,11 @@ from agents.models import Release, Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
 from agents.streaming import ReplyStream
 from knowledge.models import Scene
-from knowledge.searching import Found, search
+from knowledge.searching import Found, current_settings, search, shown_of
 
-RULES_SHOWN = 3
 MOST_STEPS = 4  # engine calls in one turn; each costs the customer a second or two
 QUERY_LENGTH = 400  # characters of a message that are searched for
 WORDS_THAT_STAND_ALONE = 3
-# Cosine by which a rule may be behind the nearest one and still be shown; what fits much
-# worse only misleads a small model. Questions of two topics are about as near to both.
-FAR_BEHIND = 0.03
 SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
 
 
@@ -201,13 +197,46 @@ def find_rules(context: TurnContext) -> list[Found]:
     A message of a word or two ("and groceries?"), or one that finds nothing, is searched
     for together with the one before it. Both are asked in one batch.
     """
-    said = [line.text[-QUERY_LENGTH:] for line in context.lines if line.role == "customer"]
-    together = " ".join(said[-2:])
-    alone, joined = search([said[-1], together], scene=context.scene, limit=RULES_SHOWN)
-    is_short = len(said[-1].split()) < WORDS_THAT_STAND_ALONE
-    found = (joined or alone) if is_short else (alone or joined)
-    nearest = max((item.similarity for item in found), default=0)
-    return [item for item in found if item.similarity > nearest - FAR_BEHIND]
+    [found] = find_rules_for([context.lines], scene=context.scene, audience=context.audience)
+    return found
+
+
+def find_rules_for(
+    dialogues: Sequence[Sequence[Line]], *, scene: Scene | None, audience: Mapping[str, str]
+) -> list[list[Found]]:
+    """Return what `find_rules` does for several dialogues, in one batch."""
+    said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
+    queries = [query for texts in said for query in wordings(texts)]
+    settings = current_settings()
+    once = list(dict.fromkeys(queries))  # both wordings of a first message are the same
+    results = search(once, scene=scene, audience=audience, settings=settings)
+    found = dict(zip(once, results, strict=True))
+    pairs = zip(queries[::2], queries[1::2], strict=True)
+    return [shown_of(found[first] or found[second], settings) for first, second in pairs]
+
+
+def wordings(said: Sequence[str]) -> tuple[str, str]:
+    """Return what to search for, given what a customer said, oldest first: the better one first.
+
+    A message of a word or two says something only together with the one before it.
+    """
+    recent = [text[-QUERY_LENGTH:] for text in said[-2:]]
+    alone, joined = recent[-1], " ".join(recent)
+    return (joined, alone) if len(alone.split()) < WORDS_THAT_STAND_ALONE else (alone, joined)
+
+
+async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueAction:
+    """Return what the agent would say or do first by `rules`; tools are named, never called.
+
+    Raises:
+        EngineUnavailable: no answer.
+    """
+    turn = _Turn(context, await _tools_of(context), list(rules), list(context.lines))
+    step = Step(_messages(turn))
+    async for _ in _ask(turn, step):
+        pass
+    action = _readable(turn, step)
+    return action if action and action.calls_a_tool else _finish(action).action
 
 
 def _as_rules(found: Sequence[Found]) -> list[Rule]:

@@ -15,11 +15,28 @@ from dialogues import services
 from knowledge.models import Scene
 
 
+class SessionAudienceSerializer(serializers.Serializer[Any]):
+    """What the site that opens the chat knows of its customer; a claim, not a proof."""
+
+    channel = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    segment = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    region = serializers.CharField(max_length=40, required=False, allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
+        if unknown:
+            refusal = f"Known are {', '.join(self.fields)}."
+            raise serializers.ValidationError({key: [refusal] for key in sorted(unknown)})
+        value: dict[str, str] = super().to_internal_value(data)
+        return value
+
+
 class SessionRequest(serializers.Serializer[Any]):
     scene = serializers.SlugRelatedField(
         slug_field="slug", queryset=Scene.objects.all(), required=False, allow_null=True
     )
     customer = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    audience = SessionAudienceSerializer(required=False)
 
 
 class SessionAnswer(serializers.Serializer[Any]):
@@ -43,6 +60,7 @@ class ChatSessionView(APIView):
         conversation, token = services.start_conversation(
             scene=asked.validated_data.get("scene"),
             customer=asked.validated_data.get("customer", ""),
+            audience=asked.validated_data.get("audience"),
         )
         path = f"/ws/chat/{conversation.public_id}/?{urlencode({'token': token})}"
         answer = {"id": conversation.public_id, "token": token, "websocket": path}

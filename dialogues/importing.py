@@ -154,9 +154,10 @@ def _add_events(
     for seq, (said, at) in enumerate(zip(transcript.said, times, strict=True), start=1):
         if said.role == "customer":
             asked_seq = seq
-        elif asked_seq and (not exchanges or exchanges[-1].asked_seq != asked_seq):
+        by_agent = said.role in ("agent", "action") and asked_seq
+        if by_agent and (not exchanges or exchanges[-1].asked_seq != asked_seq):
             exchanges.append(Exchange(asked_seq=asked_seq, turn=Turn(created_at=at)))
-        turn = exchanges[-1].turn if said.role != "customer" and asked_seq else None
+        turn = exchanges[-1].turn if by_agent else None
         if turn:
             exchanges[-1].said.append(said)
             turn.finished_at = at
@@ -172,8 +173,8 @@ def _event(
     event = Event(
         conversation=conversation, turn=turn, at=at, seq=0, text=said.text, kind=EventKind.MESSAGE
     )
-    if said.role == "customer":
-        event.role = Role.CUSTOMER
+    if said.role in ("customer", "staff"):
+        event.role = Role(said.role)
         return event
     event.role, event.fence = Role.AGENT, 0
     if said.role == "action":

@@ -27,9 +27,9 @@ class UnreadableRow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One entry: something said by the customer or the agent, or a tool the agent called."""
+    """One entry: something said by the customer, agent or staff, or a tool the agent called."""
 
-    role: str  # "customer", "agent" or "action"
+    role: str  # "customer", "agent", "staff" or "action"
     text: str = ""  # of an action: what the agent said while calling
     name: str = REPLY  # of the built-in action or of the tool
     thought: str = ""
@@ -113,9 +113,10 @@ def read_transcript(row: Row) -> Transcript:
     """Check one row and give it its form.
 
     Rows are of the shared dialogue form ({"id", "turns": [{"role": customer | agent |
-    action, "text"}]}; an action names its tool in "action" and puts what the system said
-    in "text") or of ours (an action has "name", "arguments", "result"; agents' entries
-    "knowledge", "thought", "issues", "rewrite"; the dialogue "label" and "rating").
+    staff | action, "text"}]}, staff being people of ours; an action names its tool in
+    "action" and puts what the system said in "text") or of ours (an action has "name",
+    "arguments", "result"; agents' entries "knowledge", "thought", "issues", "rewrite"; the
+    dialogue "label" and "rating").
 
     Raises:
         UnreadableRow: a part is missing or of the wrong kind.
@@ -191,8 +192,8 @@ def _said(number: int, turn: Row) -> Said:
     role = turn.get("role")
     if role == "action":
         return _call(turn)
-    if role not in ("customer", "agent"):
-        raise UnreadableRow(f"turn {number} is of {role!r}, not customer, agent or action")
+    if role not in ("customer", "agent", "staff"):
+        raise UnreadableRow(f"turn {number} is of {role!r}, not customer, agent, staff or action")
     name = turn.get("action")
     return Said(
         role=role,

@@ -1,10 +1,11 @@
-"""Doors from the queue into dialogues.answering."""
+"""Doors from the queue into the gerunds of dialogues."""
 
 from asgiref.sync import async_to_sync
 from celery import shared_task
 
-from dialogues import answering, services
+from dialogues import answering, gaps, noting, replaying, services
 from dialogues.models import Conversation, Turn
+from knowledge import jobs
 
 
 @shared_task
@@ -37,3 +38,27 @@ def answer_conversation(conversation_pk: int) -> None:
 async def _finish(turn: Turn) -> None:
     await answering.answer_turn(turn)
     await answering.answer_conversation(turn.conversation_id)
+
+
+@shared_task
+def note_questions() -> None:
+    """Every few seconds, from beat: what was asked of late can be found by meaning."""
+    noting.note_questions()
+
+
+@shared_task
+def look_for_gaps(job_pk: int) -> None:
+    gaps.look_for_gaps(job_pk)
+
+
+@shared_task
+def look_for_gaps_everywhere() -> None:
+    """Every night, from beat."""
+    gaps.look_everywhere()
+
+
+@shared_task
+def replay(job_pk: int) -> None:
+    with jobs.at_work(job_pk) as job:
+        if job is not None:
+            replaying.run(job)

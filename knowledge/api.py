@@ -17,7 +17,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from knowledge import services
+from knowledge import conflicts, services
 from knowledge.models import KnowledgeUnit, Revision, Risk, Scene, UnitStatus
 from wowconsole.roles import sees_every_scene
 
@@ -80,6 +80,9 @@ class UnitTextSerializer(serializers.Serializer[Any]):
     valid_from = serializers.DateTimeField(required=False, allow_null=True)
     valid_until = serializers.DateTimeField(required=False, allow_null=True)
     source = serializers.CharField(required=False, allow_blank=True)  # type: ignore[assignment]  # DRF lifts it out of the class
+    channels = serializers.ListField(child=serializers.CharField(), required=False)
+    segments = serializers.ListField(child=serializers.CharField(), required=False)
+    regions = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class NewUnitSerializer(UnitTextSerializer):
@@ -160,6 +163,7 @@ class UnitViewSet(
     def create(self, request: Request) -> Response:
         """Draft a rule. A taken `external_id` is refused, so that a retry adds nothing."""
         unit = services.draft_unit(author=self.user, **self._valid(NewUnitSerializer))
+        conflicts.check_soon(unit)
         return Response(self.get_serializer(unit).data, status=201)
 
     @extend_schema(request=EditSerializer, responses=UnitSerializer)
@@ -167,6 +171,7 @@ class UnitViewSet(
         """Save an edit as the next revision; 409 if somebody saved one after `based_on`."""
         fields = self._valid(EditSerializer)
         unit = services.revise_unit(unit=self.get_object(), author=self.user, **fields)
+        conflicts.check_soon(unit)
         return self._answer(unit)
 
     @extend_schema(request=None, responses=UnitSerializer)
@@ -183,7 +188,9 @@ class UnitViewSet(
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, pk: str) -> Response:
         """Bring an archived rule back as a draft."""
-        return self._answer(services.restore_unit(unit=self.get_object()))
+        unit = services.restore_unit(unit=self.get_object())
+        conflicts.check_soon(unit)
+        return self._answer(unit)
 
     @extend_schema(responses=RevisionSerializer(many=True))
     @action(detail=True, methods=["get"])
@@ -200,7 +207,9 @@ class UnitViewSet(
         """Save the text of an earlier revision as the newest one."""
         fields, unit = self._valid(RestoreRevisionSerializer), self.get_object()
         get_object_or_404(unit.revisions, number=fields["number"])
-        return self._answer(services.restore_revision(unit=unit, author=self.user, **fields))
+        unit = services.restore_revision(unit=unit, author=self.user, **fields)
+        conflicts.check_soon(unit)
+        return self._answer(unit)
 
     def _valid(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         serializer = kind(data=self.request.data, context=self.get_serializer_context())

@@ -18,12 +18,21 @@ MAX_QUERY = 2000  # characters
 MAX_LIMIT = 50
 
 
+class AudienceSerializer(serializers.Serializer[Any]):
+    """What is known of the customer; rules limited to others are not found."""
+
+    channel = serializers.CharField(required=False, max_length=40)
+    segment = serializers.CharField(required=False, max_length=40)
+    region = serializers.CharField(required=False, max_length=40)
+
+
 class SearchSerializer(serializers.Serializer[Any]):
     queries = serializers.ListField(
         child=serializers.CharField(max_length=MAX_QUERY), min_length=1, max_length=MAX_QUERIES
     )
     scene = VisibleScene(required=False, allow_null=True)
     limit = serializers.IntegerField(default=3, min_value=1, max_value=MAX_LIMIT)
+    audience = AudienceSerializer(required=False)
 
 
 class FoundSerializer(serializers.Serializer[Found]):
@@ -39,6 +48,8 @@ class FoundSerializer(serializers.Serializer[Found]):
     vector_rank = serializers.IntegerField(allow_null=True)
     text_rank = serializers.IntegerField(allow_null=True)
     matched = serializers.CharField()
+    coverage = serializers.FloatField(help_text="Share of the query's words in one wording.")
+    letters_rank = serializers.IntegerField(allow_null=True)
 
 
 class ResultSerializer(serializers.Serializer[Any]):
@@ -49,6 +60,9 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 class ResultsSerializer(serializers.Serializer[Any]):
     results = ResultSerializer(many=True)
+    degraded = serializers.BooleanField(
+        help_text="The embedding model failed: words and codes alone were searched."
+    )
 
 
 class SearchView(APIView):
@@ -66,6 +80,7 @@ class SearchView(APIView):
             asked["queries"],
             scene=asked.get("scene"),
             limit=asked["limit"],
+            audience=asked.get("audience"),
             visible_to=request.user,
         )
         # One statement answers the batch: its time is shared out evenly.
@@ -74,7 +89,7 @@ class SearchView(APIView):
             {"query": query, "took_ms": took_ms, "units": [_unit(found) for found in units]}
             for query, units in zip(asked["queries"], results, strict=True)
         ]
-        return Response({"results": rows})
+        return Response({"results": rows, "degraded": results.degraded})
 
 
 def _unit(found: Found) -> dict[str, Any]:

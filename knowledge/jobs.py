@@ -84,6 +84,24 @@ def advance(job: Job, *, done: int, total: int | None = None, note: str = "") ->
 
 
 @contextmanager
+def step(job: Job, *, done: int, note: str = "") -> Iterator[None]:
+    """Store a piece of work and how far it brings the job in one transaction.
+
+    So whoever takes over neither repeats nor leaves out a piece. A wish to cancel is heard
+    after the commit; raises as `advance`.
+    """
+    cancelled: Cancelled | None = None
+    with transaction.atomic():
+        yield
+        try:
+            advance(job, done=done, note=note)
+        except Cancelled as wish:
+            cancelled = wish
+    if cancelled:
+        raise cancelled
+
+
+@contextmanager
 def at_work(job_pk: int) -> Iterator[Job | None]:
     """Claim a job for the length of the block and store how it ended. None: not ours to do."""
     job = _claim(job_pk)

@@ -1,47 +1,55 @@
-"""Finding the published rules that bear on what a customer says, by meaning and by words.
+"""Finding the published rules that bear on what a customer says: by meaning, words, letters.
 
-One SQL statement answers a whole batch. Vectors are compared exactly: the `+ 0` in the
-ordering keeps the planner off the HNSW index, because at the size of a rule base
-(10,000 hooks: 7 ms) exact comparison is quicker than a graph walk whose filters apply only
-afterwards, and it misses nothing.
+One SQL statement (knowledge/hybrid.py) answers a whole batch. Thresholds come from the newest
+`RetrievalSettings`. How their defaults were measured: the 141 demo rules; their 564 other
+wordings, each asked while its own hook was left out, against 100 out-of-scope questions of
+CLINC150 (CC BY 3.0). E5 scores unrelated pairs about .81, so the range is narrow. A best hook
+of .84 (`min_similarity`) is reached by 97 % of the wordings and by 20 % of the out-of-scope
+questions (.83: 99 and 37 %; .85: 90 and 14 %). A question that passes brings along other rules
+from .81 on (`min_companion`), which 99 % of the right rules reach: to miss the right rule
+costs more than to show a second one. Words count only as strong evidence: most of the
+question (`min_coverage`, and no fewer than `min_matched_words`) stands in one hook.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from knowledge.embedding import embed_queries
-from knowledge.indexing import live_index
-from knowledge.models import Scene
+from knowledge import hybrid
+from knowledge.embedding import EmbeddingFailed
+from knowledge.indexing import embed_for, live_index
+from knowledge.models import EmbeddingIndex, HookVector, RetrievalSettings, Scene
+from knowledge.scaling import scale_of
 from wowconsole.roles import AnyUser, sees_every_scene
 
-CANDIDATES = 100  # hooks per arm and query, before they are joined
-RRF_K = 60  # Cormack et al. 2009, "Reciprocal rank fusion": 60 is the paper's constant
+logger = logging.getLogger(__name__)
 
-# How the floor was measured: the 141 demo rules; their 564 other wordings, each asked while
-# its own hook was left out, against 100 out-of-scope questions of CLINC150 (CC BY 3.0).
-# E5 scores unrelated pairs about .81, so the range is narrow. A best hook of .84 is reached
-# by 97 % of the wordings and by 20 % of the out-of-scope questions (.83: 99 and 37 %;
-# .85: 90 and 14 %). A question that passes brings along other rules from .81 on, which 99 %
-# of the right rules reach: to miss the right rule costs more than to show a second one.
-MIN_SIMILARITY = 0.84
-MIN_COMPANION = 0.81
-# Words count only as strong evidence: most of the question stands in one hook. Counting
-# every shared word ("order", "my") lost 8 points of top-3 recall in the same measurement.
-MIN_COVERAGE = 0.6
-MIN_MATCHED_WORDS = 3
+CANDIDATES = 100  # hooks per arm and query, before they are fused
+EXACT_UP_TO = 10_000  # vectors in scope that are compared one by one: 7 ms, and none is missed
+CODE_RULES = 10  # a code that stands in more rules than that singles out none
+MOST_CODES = 5  # of a question that are looked up; likewise of its long words
+AUDIENCE = ("channel", "segment", "region")
+
+# Letters, then digits, perhaps a sign between: GW-4471, A320, covid-19; or a long number.
+CODE = re.compile(r"(?<![^\W_])(?:([a-z]{1,6})[-_/#]?(\d{2,12})|(\d{5,12}))(?![^\W_])", re.I)
+LONG_WORD = re.compile(r"(?<![^\W_])[a-z]{5,30}(?![^\W_])", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A published rule and how it was found.
 
-    `similarity` is the cosine of the best hook, `score` the fused rank (it orders results
-    and means nothing else), a rank is 1 for the best or None where that arm missed the
-    rule. `passes` is False only for near misses, which are returned on request.
+    `similarity` is the cosine of the best hook (0 where there is no vector), `coverage` the
+    share of the question's words in one hook, `score` the fused rank (it orders results and
+    means nothing else). A rank is 1 for the best or None where that arm missed the rule.
+    `passes` is False only for near misses, which are returned on request.
     """
 
     unit_id: int
@@ -57,153 +65,143 @@ class Found:
     text_rank: int | None
     matched: str
     passes: bool = True
+    coverage: float = 0.0
+    letters_rank: int | None = None
+
+
+class Results(list[list[Found]]):
+    """The rules found for each query; `degraded` if words alone searched: the model failed."""
+
+    degraded = False
+
+
+def current_settings() -> RetrievalSettings:
+    """Return the newest version of the thresholds, or the shipped one."""
+    return RetrievalSettings.objects.first() or RetrievalSettings()
+
+
+def shown_of(found: Sequence[Found], settings: RetrievalSettings) -> list[Found]:
+    """Return what an agent is shown of what was found: nothing that fits far worse than the best.
+
+    A rule that shares a code or a name with the question stays, however its wording compares.
+    """
+    floor = max((item.similarity for item in found), default=0) - settings.far_behind
+    return [item for item in found if item.similarity > floor or item.letters_rank is not None]
 
 
 def search(
     queries: Sequence[str],
     *,
     scene: Scene | None,
-    limit: int = 3,
+    limit: int | None = None,
     at: datetime | None = None,
     near_misses: bool = False,
     visible_to: AnyUser | None = None,
-) -> list[list[Found]]:
+    audience: Mapping[str, str] | None = None,
+    settings: RetrievalSettings | None = None,
+    index: EmbeddingIndex | None = None,
+    unfiltered: bool = False,
+    vectors: Sequence[Sequence[float]] | None = None,
+) -> Results:
     """Return for each query the rules that apply, best first; an empty list if none does.
 
     Args:
         scene: only its rules; None searches every scene.
+        limit: rules per query; None means as many as the settings show to an agent.
         at: rules valid at that moment; None means now.
         near_misses: also return what is too weak to be shown to the model.
         visible_to: only rules of the scenes this member of staff works in; None: no limit.
+        audience: what is known of the customer's channel, segment and region.
+        settings: thresholds to try; None means those in use.
+        index: vectors to search; None means those in use.
+        unfiltered: also rules that are not valid then or not for that customer.
+        vectors: of the queries by the index's model, from a caller who has them.
 
     Synchronous (embedding and SQL): call it in a thread from async code.
     """
     if not queries:
-        return []
+        return Results()
     texts = [query.replace("\0", " ") for query in queries]
-    parameters = {
+    index = index or live_index()
+    results = Results([] for _ in queries)
+    vectors = vectors or _vectors(index, texts)
+    results.degraded = vectors is None
+    parameters: dict[str, Any] = {
+        **_thresholds(settings or current_settings(), limit),
+        **_letters(texts),
+        **{name: (audience or {}).get(name, "").lower() or None for name in AUDIENCE},
         "texts": texts,
-        "vectors": [str(vector) for vector in embed_queries(texts)],
+        "vectors": [str(list(vector)) for vector in vectors] if vectors else [None] * len(texts),
         "scene": scene.pk if scene else None,
         "scenes": _scenes_of(visible_to),
         "at": at or timezone.now(),
         "near_misses": near_misses,
-        "limit": limit,
-        "index": live_index().pk,
-        "candidates": CANDIDATES,
-        "k": RRF_K,
-        "min_similarity": MIN_SIMILARITY,
-        "min_companion": MIN_COMPANION,
-        "min_coverage": MIN_COVERAGE,
-        "min_matched": MIN_MATCHED_WORDS,
+        "unfiltered": unfiltered,
     }
-    results: list[list[Found]] = [[] for _ in queries]
-    with connection.cursor() as cursor:
-        cursor.execute(HYBRID, parameters)
-        for number, *fields in cursor.fetchall():
-            results[number - 1].append(Found(*fields))
+    for number, *fields in fetch(index, parameters):
+        results[number - 1].append(Found(*fields))
     return results
+
+
+def fetch(index: EmbeddingIndex, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run the statement, through the index's graph where its vectors in scope are many."""
+    in_scope = HookVector.objects.filter(index=index)
+    if parameters["scene"] is not None:
+        in_scope = in_scope.filter(scene=parameters["scene"])
+    by_graph = in_scope[: EXACT_UP_TO + 1].count() > EXACT_UP_TO
+    scale = asdict(scale_of(index))
+    sql = hybrid.statement(index.pk, index.dimensions, by_graph=by_graph, **scale)
+    with transaction.atomic() if by_graph else nullcontext(), connection.cursor() as cursor:
+        if by_graph:
+            cursor.execute(hybrid.SETTINGS_OF_GRAPH)
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _vectors(index: EmbeddingIndex, texts: Sequence[str]) -> list[list[float]] | None:
+    try:
+        return embed_for(index, texts, is_query=True)
+    except EmbeddingFailed:
+        logger.warning("search by words alone", exc_info=True)
+        return None
+
+
+def _thresholds(settings: RetrievalSettings, limit: int | None) -> dict[str, float]:
+    return {
+        "limit": settings.rules_shown if limit is None else limit,
+        "k": settings.rrf_k,
+        "min_similarity": settings.min_similarity,
+        "min_companion": settings.min_companion,
+        "min_coverage": settings.min_coverage,
+        "min_matched": settings.min_matched_words,
+        "candidates": CANDIDATES,
+        "code_rules": CODE_RULES,
+    }
+
+
+def _letters(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the codes (as patterns) and long words of the texts, each with its text's number."""
+    codes, words = [], []
+    for number, text in enumerate(texts, start=1):
+        found = dict.fromkeys(_pattern(*match.groups()) for match in CODE.finditer(text))
+        codes += [(number, pattern) for pattern in list(found)[:MOST_CODES]]
+        long_words = dict.fromkeys(word.lower() for word in LONG_WORD.findall(text))
+        words += [(number, word) for word in list(long_words)[:MOST_CODES]]
+    return {
+        "code_numbers": [number for number, _ in codes],
+        "codes": [pattern for _, pattern in codes],
+        "word_numbers": [number for number, _ in words],
+        "words": [word for _, word in words],
+    }
+
+
+def _pattern(letters: str | None, digits: str | None, number: str | None) -> str:
+    """Return a regular expression of Postgres for a code, however its parts are joined."""
+    return rf"\m{letters}[-_/# ]?{digits}\M" if letters else rf"\m{number}\M"
 
 
 def _scenes_of(user: AnyUser | None) -> list[int] | None:
     if user is None or sees_every_scene(user):
         return None
     return list(Scene.objects.visible_to(user).order_by().values_list("pk", flat=True))
-
-
-# `asked` turns a question into "any of its words" (plainto_tsquery quotes and stems them,
-# so no operator of the customer's survives). Both arms see allowed rules only. By meaning
-# a rule ranks by its best hook and its whole text together: short wordings alone resemble
-# each other in style (right rule among the first three: 68 % so, 51 % by the best hook alone).
-HYBRID = """
-WITH asked AS (
-    SELECT number, vector, tsvector_to_array(to_tsvector('english', text)) AS lexemes,
-           regexp_replace(plainto_tsquery('english', text)::text, ' (&|<->) ', ' | ', 'g')::tsquery
-               AS any_word
-    FROM unnest(%(texts)s::text[], %(vectors)s::text[]::vector[])
-        WITH ORDINALITY AS question (text, vector, number)
-),
-allowed AS (
-    SELECT unit.id, unit.external_id, unit.scene_id, unit.live_id,
-           revision.title, revision.condition, revision.content, revision.priority
-    FROM knowledge_knowledgeunit AS unit
-    JOIN knowledge_revision AS revision ON revision.id = unit.live_id
-    WHERE unit.status = 'published'
-      AND (%(scene)s::bigint IS NULL OR unit.scene_id = %(scene)s::bigint)
-      AND (%(scenes)s::bigint[] IS NULL OR unit.scene_id = ANY(%(scenes)s::bigint[]))
-      AND (revision.valid_from IS NULL OR revision.valid_from <= %(at)s)
-      AND (revision.valid_until IS NULL OR revision.valid_until > %(at)s)
-),
-nearest AS (
-    SELECT DISTINCT ON (asked.number, hit.unit_id) asked.number, asked.vector, hit.*
-    FROM asked CROSS JOIN LATERAL (
-        SELECT stored.unit_id, stored.hook_id,
-               1 - (stored.embedding <=> asked.vector) AS similarity
-        FROM knowledge_hookvector AS stored
-        WHERE stored.index_id = %(index)s AND stored.unit_id IN (SELECT id FROM allowed)
-        ORDER BY (stored.embedding <=> asked.vector) + 0
-        LIMIT %(candidates)s
-    ) AS hit
-    ORDER BY asked.number, hit.unit_id, hit.similarity DESC
-),
-by_meaning AS (
-    SELECT number, nearest.unit_id, best.text, similarity,
-           rank() OVER (
-               PARTITION BY number
-               ORDER BY similarity + 1 - (stored.embedding <=> nearest.vector) DESC
-           ) AS place
-    FROM nearest
-    JOIN knowledge_hook AS best ON best.id = nearest.hook_id
-    JOIN knowledge_hook AS whole ON whole.unit_id = nearest.unit_id AND whole.kind = 'content'
-    JOIN knowledge_hookvector AS stored
-        ON stored.hook_id = whole.id AND stored.index_id = %(index)s
-),
-words AS (
-    SELECT DISTINCT ON (asked.number, hit.unit_id) asked.number, hit.*,
-           cardinality(ARRAY(SELECT unnest(hit.lexemes) INTERSECT SELECT unnest(asked.lexemes)))
-               AS matched_words,
-           cardinality(asked.lexemes) AS asked_words
-    FROM asked CROSS JOIN LATERAL (
-        SELECT hook.unit_id, hook.text, tsvector_to_array(hook.words) AS lexemes,
-               1 - (stored.embedding <=> asked.vector) AS similarity,
-               ts_rank_cd(hook.words, asked.any_word, 1) AS weight
-        FROM knowledge_hook AS hook
-        JOIN knowledge_hookvector AS stored
-            ON stored.hook_id = hook.id AND stored.index_id = %(index)s
-        WHERE hook.words @@ asked.any_word AND hook.unit_id IN (SELECT id FROM allowed)
-        ORDER BY weight DESC, similarity DESC
-        LIMIT %(candidates)s
-    ) AS hit
-    ORDER BY asked.number, hit.unit_id, hit.weight DESC, hit.similarity DESC
-),
-by_words AS (
-    SELECT *, rank() OVER (PARTITION BY number ORDER BY weight DESC) AS place FROM words
-    WHERE matched_words >= %(min_matched)s AND matched_words >= %(min_coverage)s * asked_words
-),
-fused AS (
-    SELECT number, unit_id,
-           coalesce(1.0 / (%(k)s + by_meaning.place), 0)
-               + coalesce(1.0 / (%(k)s + by_words.place), 0) AS score,
-           coalesce(by_meaning.similarity, by_words.similarity) AS similarity,
-           by_meaning.place AS vector_rank, by_words.place AS text_rank,
-           coalesce(by_meaning.text, by_words.text) AS matched,
-           by_words.place IS NOT NULL
-               OR max(by_meaning.similarity) OVER (PARTITION BY number) >= %(min_similarity)s
-                  AND by_meaning.similarity >= %(min_companion)s AS passes
-    FROM by_meaning FULL JOIN by_words USING (number, unit_id)
-),
-ordered AS (
-    SELECT fused.*, allowed.live_id, allowed.scene_id, allowed.external_id, allowed.title,
-           allowed.condition, allowed.content,
-           row_number() OVER (
-               PARTITION BY number ORDER BY score DESC, priority DESC, similarity DESC, unit_id
-           ) AS place
-    FROM fused JOIN allowed ON allowed.id = fused.unit_id
-    WHERE passes OR %(near_misses)s
-)
-SELECT number, unit_id, live_id, scene.slug, external_id, title, condition, content,
-       score::float8, similarity, vector_rank, text_rank, matched, passes
-FROM ordered JOIN knowledge_scene AS scene ON scene.id = scene_id
-WHERE place <= %(limit)s
-ORDER BY number, place
-"""

@@ -1,17 +1,14 @@
 """The loss curve as SVG, for light and dark pages alike."""
 
-import html
-import re
 from functools import lru_cache
 
 import altair as alt
-import vl_convert
+
+from knowledge.charts import as_svg
 
 WIDTH, HEIGHT = 640, 220  # pixels; the page scales it
 LINE = "#4c7cf0"  # 3:1 and more on white and on the dark ground
 MOST_POINTS = 400  # more than the chart has pixels for
-
-SIZE = re.compile(r' (width|height)="\d+"')
 
 Point = tuple[int, float]  # step, loss
 
@@ -40,19 +37,8 @@ def _svg(points: tuple[Point, ...], total_steps: int) -> str:
             x=alt.X("step:Q", title="Step", scale=scale, axis=alt.Axis(tickMinStep=1)),
             y=alt.Y("loss:Q", title="Loss"),
         )
-        .configure(background="transparent")
-        .configure_axis(labelColor="black", titleColor="black", gridOpacity=0.25, gridColor="gray")
-        .configure_view(strokeOpacity=0)
     )
-    drawn: str = vl_convert.vegalite_to_svg(chart.to_dict())
-    # The page's own colour; Vega knows fixed ones only.
-    return _titled(drawn.replace('"black"', '"currentColor"'), _told(points, total_steps))
-
-
-def _titled(svg: str, title: str) -> str:
-    head, _, rest = svg.partition(">")
-    head = SIZE.sub("", head)  # the page says how wide; viewBox keeps the shape
-    return f'{head} role="img" aria-label="{html.escape(title)}">{rest}'
+    return as_svg(chart, _told(points, total_steps))
 
 
 def _told(points: tuple[Point, ...], total_steps: int) -> str:

@@ -8,31 +8,20 @@ of the reply), `repeats` (the reply says again what the agent said before). For 
 """
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from difflib import SequenceMatcher
 from typing import Any
 
 from agents.actions import DialogueAction, UnreadableAction, parse_action
+from knowledge.shares import share_of
 
-Z_95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
 REPEATED = 0.8  # normalised similarity from which a reply counts as said again
 WORD = re.compile(r"[a-z0-9$.']*[a-z0-9]")
 
 Scores = dict[str, float]  # by name, each from 0 to 1; a name is absent where it can't be asked
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A mean of scores from 0 to 1 and the interval it lies in with 95 % confidence."""
-
-    share: float
-    low: float
-    high: float
-    count: int
 
 
 def score_answer(answer: str, *, expected: str, said: Sequence[str] = ()) -> Scores:
@@ -74,17 +63,7 @@ def summarise(scores: Iterable[Scores]) -> dict[str, dict[str, Any]]:
     for row in scores:
         for name, value in row.items():
             values.setdefault(name, []).append(value)
-    return {name: asdict(_share(column)) for name, column in values.items()}
-
-
-def wilson(hits: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), also right for few and for all."""
-    if count == 0:
-        return 0.0, 1.0
-    share, square = hits / count, Z_95**2 / count
-    middle = (share + square / 2) / (1 + square)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return {name: asdict(share_of(column)) for name, column in values.items()}
 
 
 def token_f1(text: str, target: str) -> float:
@@ -100,14 +79,6 @@ def is_repetition(text: str, earlier: str) -> bool:
     """Say whether two replies are the same but for small changes."""
     first, second = (" ".join(WORD.findall(part.lower())) for part in (text, earlier))
     return SequenceMatcher(None, first, second, autojunk=False).ratio() >= REPEATED
-
-
-def _share(values: Sequence[float]) -> Share:
-    # For scores between 0 and 1, as of replies, Wilson's interval of their mean is too
-    # wide rather than too narrow: no such score varies more than a yes or no.
-    low, high = wilson(sum(values), len(values))
-    mean = sum(values) / len(values)
-    return Share(round(mean, 4), round(low, 4), round(high, 4), len(values))
 
 
 def _nearness(action: DialogueAction, target: DialogueAction) -> float:

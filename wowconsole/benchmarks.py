@@ -7,7 +7,6 @@ What a benchmark adds to the database it takes away again, or archives.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from statistics import quantiles
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -23,16 +22,12 @@ from knowledge.embedding import embed_queries
 from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
 from training.measuring import score_answer, summarise
+from wowconsole.benchmark_quality import quality
+from wowconsole.benchmark_scale import at_scale, spread
 from wowconsole.demo.content import read
 from wowconsole.demo.starter import Row, rows
 
 Figures = dict[str, Any]
-
-
-def _spread(milliseconds: Sequence[float]) -> dict[str, float]:
-    """Return p50 and p95 of some measurements."""
-    cuts = quantiles(milliseconds, n=20, method="inclusive")
-    return {"p50_ms": round(cuts[9], 1), "p95_ms": round(cuts[18], 1)}
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -52,8 +47,13 @@ def _questions(count: int) -> list[tuple[str, str]]:
     return [(text, cited[0]) for text, cited in asked if cited[0]][:count]
 
 
-def retrieval(count: int) -> Figures:
-    """Hybrid search as served, beside embedding alone and a bare round trip."""
+def retrieval(count: int, units: int | None = None) -> Figures:
+    """Hybrid search as served: on the rules that are there, or among synthetic ones."""
+    return at_scale(units, count) if units else _retrieval(count)
+
+
+def _retrieval(count: int) -> Figures:
+    """Search beside embedding alone and a bare round trip."""
     questions = [question for question, _ in _questions(count)]
     search(questions[:1], scene=None)  # loads the model, opens the connection
     hybrid = [_timed(lambda q=q: search([q], scene=None)) for q in questions]  # type: ignore[misc]
@@ -66,9 +66,9 @@ def retrieval(count: int) -> Figures:
     return {
         "count": len(questions),
         "units": KnowledgeUnit.objects.filter(live__isnull=False).count(),
-        "hybrid": _spread(hybrid),
-        "embedding_alone": _spread(embedding),
-        "database_round_trip": _spread([_timed(_round_trip) for _ in questions]),
+        "hybrid": spread(hybrid),
+        "embedding_alone": spread(embedding),
+        "database_round_trip": spread([_timed(_round_trip) for _ in questions]),
         "hit_at_1": _share([w in f[:1] for w, f in zip(wanted, found, strict=True)]),
         "hit_at_3": _share([w in f[:3] for w, f in zip(wanted, found, strict=True)]),
     }
@@ -91,8 +91,8 @@ def publish(count: int) -> Figures:
     published = [_publish_and_find(author, scene, number) for number in range(count)]
     return {
         "count": count,
-        "publish_call": _spread([call for call, _ in published]),
-        "publish_to_found": _spread([whole for _, whole in published]),
+        "publish_call": spread([call for call, _ in published]),
+        "publish_to_found": spread([whole for _, whole in published]),
         "found_at_first_search": True,  # _publish_and_find raises otherwise
     }
 
@@ -136,14 +136,14 @@ async def _turn(count: int) -> Figures:
         answered.timings["total_ms"] - answered.timings["engine_ms"] - answered.timings["tools_ms"]
         for answered in turns
     ]
-    total = _spread([answered.timings["total_ms"] for answered in turns])
-    engine_alone = _spread(alone)
+    total = spread([answered.timings["total_ms"] for answered in turns])
+    engine_alone = spread(alone)
     return {
         "count": len(turns),
         "total": total,
-        "first_text": _spread([t.timings.get("first_text_ms", 0) for t in turns]),
-        "search": _spread([answered.timings["search_ms"] for answered in turns]),
-        "console_own": _spread(own),
+        "first_text": spread([t.timings.get("first_text_ms", 0) for t in turns]),
+        "search": spread([answered.timings["search_ms"] for answered in turns]),
+        "console_own": spread(own),
         "engine_alone": engine_alone,
         "total_to_engine_alone": round(total["p50_ms"] / engine_alone["p50_ms"], 3),
         "valid": _share([not answered.error for answered in turns]),
@@ -191,7 +191,8 @@ def _scores(version_name: str, asked: Sequence[Row]) -> dict[str, Any]:
     return summarise(scores)
 
 
-BENCHMARKS: dict[str, Callable[[int], Figures]] = {
+BENCHMARKS: dict[str, Callable[..., Figures]] = {
+    "quality": quality,
     "retrieval": retrieval,
     "publish": publish,
     "turn": turn,

@@ -20,6 +20,7 @@ from dialogues.models import (
     Role,
     Verdict,
 )
+from knowledge import submitting
 from knowledge.models import KnowledgeUnit, Scene, UnitStatus
 from training.models import Run
 from wowconsole.roles import AnyUser, can
@@ -125,6 +126,10 @@ def next_steps(user: AnyUser, numbers: dict[str, Any], *, has_release: bool) -> 
     found: list[Step] = []
     if can(user, "dialogues.judge"):
         found += _reviewing(numbers)
+    if waiting := submitting.waiting_for(user).count() if can(user, "knowledge.approve") else 0:
+        title = f"Approve {_of(waiting, 'high-risk rule')}"
+        why = "Colleagues wait for a second pair of eyes."
+        found.insert(0, Step(title, why, reverse("knowledge:submission-list")))
     if can(user, "knowledge.write"):
         found += _writing(numbers)
     if can(user, "training.write"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import salted_hmac
 from psycopg import ProgrammingError
@@ -200,6 +201,21 @@ CELERY_TASK_ROUTES = {"training.tasks.execute_run": {"queue": "gpu"}}
 CELERY_BEAT_SCHEDULE = {
     "forget-old-requests": {"task": "wowconsole.tasks.forget_old_requests", "schedule": 3600.0},
     "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
+    "publish-due-rules": {"task": "knowledge.tasks.publish_due_rules", "schedule": 5.0},
+    "note-questions": {
+        "task": "dialogues.tasks.note_questions",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "look-for-gaps": {
+        "task": "dialogues.tasks.look_for_gaps_everywhere",
+        "schedule": crontab(hour=3, minute=30),
+    },
+    "settle-conflicts": {
+        "task": "agents.tasks.settle_conflicts",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "resend-silent-jobs": {"task": "knowledge.tasks.resend_silent_jobs", "schedule": 10.0},
     "requeue-silent-runs": {"task": "training.tasks.requeue_silent_runs", "schedule": 10.0},
 }
@@ -239,7 +255,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",  # from a package: nothing is fetched from elsewhere
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"VerdictEnum": "dialogues.models.Verdict"},
+    "ENUM_NAME_OVERRIDES": {
+        "IndexStateEnum": "knowledge.models.IndexState",
+        "JobStateEnum": "knowledge.models.JobState",
+        "VerdictEnum": "dialogues.models.Verdict",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from agents.api import ReleaseViewSet, ToolViewSet, VersionViewSet
+from dialogues import completions
 from dialogues.api import (
     CaseViewSet,
     ChatSessionView,
@@ -13,7 +14,13 @@ from dialogues.api import (
     JudgementViewSet,
     TurnViewSet,
 )
+from dialogues.api_learning import EffectView, GapViewSet
+from dialogues.api_replays import ReplayViewSet
 from knowledge.api import SceneViewSet, UnitViewSet
+from knowledge.api_conflicts import ConflictViewSet
+from knowledge.api_quality import IndexViewSet, LabelledSetViewSet, MeasurementViewSet
+from knowledge.api_snapshots import SnapshotViewSet
+from knowledge.api_submissions import SubmissionViewSet
 from training.api import DatasetViewSet, EvaluationViewSet, PairViewSet, RunViewSet
 from wowconsole import views
 from wowconsole.demo import shop
@@ -21,10 +28,18 @@ from wowconsole.demo import shop
 router = SimpleRouter()
 router.register("scenes", SceneViewSet)
 router.register("knowledge/units", UnitViewSet)
+router.register("knowledge/conflicts", ConflictViewSet)
+router.register("knowledge/labelled-sets", LabelledSetViewSet)
+router.register("knowledge/evaluations", MeasurementViewSet)
+router.register("knowledge/indexes", IndexViewSet)
+router.register("knowledge/submissions", SubmissionViewSet)
+router.register("knowledge/snapshots", SnapshotViewSet)
 router.register("dialogues", ConversationViewSet)
 router.register("turns", TurnViewSet)
 router.register("judgements", JudgementViewSet)
 router.register("cases", CaseViewSet)
+router.register("replays", ReplayViewSet)
+router.register("gaps", GapViewSet)
 router.register("pairs", PairViewSet, basename="pair")
 router.register("datasets", DatasetViewSet)
 router.register("runs", RunViewSet)
@@ -35,6 +50,7 @@ router.register("tools", ToolViewSet)
 
 api = [
     path("knowledge/", include("knowledge.api_urls")),
+    path("knowledge-effect/", EffectView.as_view(), name="knowledge-effect"),
     path("chat/sessions/", ChatSessionView.as_view(), name="chat-sessions"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
@@ -49,6 +65,8 @@ urlpatterns = [
     path("training/", include("training.urls")),
     path("", include("dialogues.urls")),
     path("api/", include(api)),
+    path("v1/chat/completions", completions.chat_completions, name="chat-completions"),
+    path("v1/models", completions.model_list, name="model-list"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -38,4 +38,33 @@ class Migration(migrations.Migration):
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
             "DROP TRIGGER retrieval_settings_never_change ON knowledge_retrievalsettings",
         ),
+        # Two merges at once could close a circle between them: they take turns.
+        migrations.RunSQL(
+            """
+            CREATE FUNCTION refuse_lineage_cycle() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_advisory_xact_lock(hashtext('knowledge_lineage'));
+                IF EXISTS (
+                    WITH RECURSIVE became (id) AS (
+                        SELECT NEW.target_id
+                        UNION
+                        SELECT lineage.target_id
+                        FROM knowledge_lineage AS lineage JOIN became ON source_id = became.id
+                    )
+                    SELECT FROM became WHERE id = NEW.source_id
+                ) THEN
+                    RAISE EXCEPTION 'Rule % came from rule % already.',
+                        NEW.source_id, NEW.target_id
+                        USING ERRCODE = 'integrity_constraint_violation';
+                END IF;
+                RETURN NEW;
+            END $$
+            """,
+            "DROP FUNCTION refuse_lineage_cycle()",
+        ),
+        migrations.RunSQL(
+            "CREATE TRIGGER lineage_without_cycles BEFORE INSERT OR UPDATE ON knowledge_lineage "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_lineage_cycle()",
+            "DROP TRIGGER lineage_without_cycles ON knowledge_lineage",
+        ),
     ]

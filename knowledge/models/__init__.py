@@ -17,6 +17,7 @@ from knowledge.models.publishing import (
     Snapshot,
     SnapshotEntry,
     Submission,
+    SubmissionQuerySet,
     SubmissionState,
 )
 from knowledge.models.retrieval import (
@@ -42,6 +43,8 @@ from knowledge.models.units import (
     SceneQuerySet,
     UnitQuerySet,
     UnitStatus,
+    Validity,
+    Words,
 )
 
 __all__ = [
@@ -79,7 +82,10 @@ __all__ = [
     "Snapshot",
     "SnapshotEntry",
     "Submission",
+    "SubmissionQuerySet",
     "SubmissionState",
     "UnitQuerySet",
     "UnitStatus",
+    "Validity",
+    "Words",
 ]

@@ -124,10 +124,21 @@ class Lineage(models.Model):
         return f"#{self.source_id} {self.kind} #{self.target_id}"
 
 
+class BulkEditQuerySet(models.QuerySet["BulkEdit"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep one's own, and those that changed a rule of the user's scenes."""
+        if sees_every_scene(user):
+            return self
+        scenes = Scene.objects.visible_to(user).order_by()
+        near = BulkChange.objects.filter(unit__scene__in=scenes).values("bulk")
+        return self.filter(Q(by_id=user.pk) | Q(pk__in=near))
+
+
 class BulkEdit(models.Model):
     """One change to many rules, which can be undone as a whole.
 
-    `operation` names it, `parameters` says what was asked for; the changes hold what it did.
+    `operation` names it, `parameters` says what was asked for; the changes hold what it did,
+    `skipped` what it left alone: [{"unit": key, "why": text}].
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -139,6 +150,17 @@ class BulkEdit(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     undone_at = models.DateTimeField(null=True)  # null: it stands
+    skipped = models.JSONField(default=list)
+    undo_skipped = models.JSONField(default=list)
+    # Publishing many embeds for minutes: null where the edit, or its undoing, was done at once.
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, null=True, related_name="bulk_edit")
+    undo_job = models.OneToOneField(
+        Job, on_delete=models.PROTECT, null=True, related_name="bulk_undo"
+    )
+    # What the job is to do, as it was when it was asked for: one BulkChange's fields per rule.
+    planned = models.JSONField(default=list)
+
+    objects = BulkEditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -163,6 +185,10 @@ class BulkChange(models.Model):
     after = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
     # What was live; null: nothing was.
     live_before = models.ForeignKey(Revision, on_delete=models.PROTECT, null=True, related_name="+")
+    # Null: the owner stayed.
+    owner_before = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     status_before = models.CharField(max_length=10)
     status_after = models.CharField(max_length=10)
 

@@ -1,6 +1,7 @@
 """What decides which rules are found: settings, vectors of each embedder, and how well it works."""
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +11,7 @@ from pgvector.django import VectorField
 
 from knowledge.models.jobs import Job
 from knowledge.models.units import Hook, KnowledgeUnit, Scene
+from wowconsole.roles import AnyUser, sees_every_scene
 
 
 class RetrievalSettings(models.Model):
@@ -118,6 +120,15 @@ class HookVector(models.Model):
         return f"{self.hook_id} in {self.index_id}"
 
 
+class LabelledSetQuerySet(models.QuerySet["LabelledSet"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the sets of the user's scenes, and those that are asked in every scene."""
+        if sees_every_scene(user):
+            return self
+        scenes = Scene.objects.visible_to(user).order_by()
+        return self.filter(Q(scene__isnull=True) | Q(scene__in=scenes))
+
+
 class LabelledSet(models.Model):
     """Questions of which somebody said which rules answer them: what retrieval is measured on."""
 
@@ -128,6 +139,8 @@ class LabelledSet(models.Model):
     source = models.CharField(max_length=300, blank=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = LabelledSetQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -159,9 +172,10 @@ class LabelledQuery(models.Model):
 class RetrievalEvaluation(models.Model):
     """How one index with one version of the settings did on one labelled set.
 
-    `metrics` has hit_at_1, hit_at_3, hit_at_5, mrr, ndcg_at_10 over the answerable questions,
-    false_finds over the others, each 0 to 1, and their counts; `misses` names the questions
-    that went wrong: [{"query", "found": [unit ids], "relevant": [unit ids]}].
+    `metrics` has hit_at_1, hit_at_3, hit_at_5, mrr, ndcg_at_10 over the answerable questions
+    and false_finds over the others, each {"share", "low", "high", "count"}; it is empty until
+    the job is done. `misses` names the questions that went wrong: [{"query": text, "found":
+    [unit ids], "relevant": [unit ids]}].
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)

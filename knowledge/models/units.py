@@ -1,18 +1,20 @@
 """Scenes, and the atomic rules that agents may act on: their texts, history and hooks."""
 
-from typing import Self
+from datetime import timedelta
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from wowconsole.roles import AnyUser, sees_every_scene
 
+EXPIRES_SOON = timedelta(days=7)
 TITLE_LENGTH = 200
 TEXT_LENGTH = 4000  # a rule longer than this is several rules
 
@@ -51,12 +53,35 @@ class Risk(models.TextChoices):
     HIGH = "high", "High"
 
 
+class Validity(models.TextChoices):
+    """When a rule counts, seen from now."""
+
+    EXPIRING = "expiring", "Ends within 7 days"
+    EXPIRED = "expired", "Ended"
+    NOT_YET = "not-yet", "Not valid yet"
+    NOW = "now", "Valid now"
+
+
 class UnitQuerySet(models.QuerySet["KnowledgeUnit"]):
     def visible_to(self, user: AnyUser) -> Self:
         """Keep the units of the user's scenes."""
         if sees_every_scene(user):
             return self
         return self.filter(scene__members__pk=user.pk)
+
+    def with_validity(self, validity: str) -> Self:
+        """Keep rules whose time is over, not yet come, or over soon; archived ones never."""
+        now = timezone.now()
+        bounds = {
+            Validity.EXPIRED: {"valid_until__lte": now},
+            Validity.EXPIRING: {"valid_until__gt": now, "valid_until__lte": now + EXPIRES_SOON},
+            Validity.NOT_YET: {"valid_from__gt": now},
+        }[Validity(validity)]
+        live = Q(**{f"live__{name}": moment for name, moment in bounds.items()})
+        draft = Q(**{f"latest__{name}": moment for name, moment in bounds.items()})
+        return self.exclude(status=UnitStatus.ARCHIVED).filter(
+            live | (Q(live__isnull=True) & draft)
+        )
 
     def with_latest(self) -> Self:
         """Fetch what a list shows of each unit, in one query."""
@@ -119,6 +144,11 @@ class KnowledgeUnit(models.Model):
     def has_unpublished_edit(self) -> bool:
         return self.live_id is not None and self.live_id != self.latest_id
 
+    @property
+    def current(self) -> "Revision | None":
+        """What agents use; where they use nothing, what was last saved."""
+        return self.live or self.latest
+
 
 class Revision(models.Model):
     """The text of a unit as it was saved once. Rows never change (a trigger sees to it)."""
@@ -163,6 +193,16 @@ class Revision(models.Model):
     def __str__(self) -> str:
         return f"{self.title} (revision {self.number})"
 
+    @property
+    def validity(self) -> Validity:
+        now = timezone.now()
+        if self.valid_until and self.valid_until <= now:
+            return Validity.EXPIRED
+        if self.valid_from and self.valid_from > now:
+            return Validity.NOT_YET
+        is_soon = self.valid_until and self.valid_until <= now + EXPIRES_SOON
+        return Validity.EXPIRING if is_soon else Validity.NOW
+
 
 class Publication(models.Model):
     """The ledger of what was live when: a unit's revision went live, or nothing did.
@@ -196,6 +236,27 @@ class HookKind(models.TextChoices):
     CONTENT = "content", "Answer"
 
 
+class Words(Func):
+    """The words of a text as Postgres searches them; of Chinese, each pair of neighbours.
+
+    Chinese has no spaces, and pairs of characters are its customary index terms (Nie et al.
+    2000, "On the use of words and n-grams for Chinese information retrieval"). Even and odd
+    pairs are set apart in two passes.
+    """
+
+    sql = (
+        "to_tsvector('english', regexp_replace({text}, '([㐀-鿿]{{2}})', ' \\1 ', 'g') || ' ' || "
+        "regexp_replace(regexp_replace({text}, '(^|[^㐀-鿿]+)[㐀-鿿]?', ' ', 'g'), "
+        "'([㐀-鿿]{{2}})', ' \\1 ', 'g'))"
+    )
+    template = sql.format(text="%(expressions)s")
+    output_field = SearchVectorField()
+
+    def as_sql(self, *args: Any, **options: Any) -> tuple[str, tuple[str | int, ...]]:
+        sql, parameters = super().as_sql(*args, **options)
+        return sql, (*parameters, *parameters)  # the text stands in it twice
+
+
 class Hook(models.Model):
     """A text by which a published revision is found: by meaning and by words.
 
@@ -207,7 +268,7 @@ class Hook(models.Model):
     kind = models.CharField(max_length=10, choices=HookKind)
     text = models.TextField()
     words = models.GeneratedField(
-        expression=SearchVector("text", config="english"),
+        expression=Words("text"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
@@ -217,9 +278,15 @@ class Hook(models.Model):
             models.CheckConstraint(name="hook_kind_known", condition=Q(kind__in=HookKind.values))
         ]
         indexes = [
-            GinIndex(name="hook_words", fields=["words"]),
+            # A list of pending entries (fastupdate) would be read through by every search.
+            GinIndex(name="hook_words", fields=["words"], fastupdate=False),
             # Codes, names and typos: words that stemming knows nothing of.
-            GinIndex(name="hook_trigrams", fields=["text"], opclasses=["gin_trgm_ops"]),
+            GinIndex(
+                name="hook_trigrams",
+                fields=["text"],
+                opclasses=["gin_trgm_ops"],
+                fastupdate=False,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -146,7 +146,7 @@ class FileApiTests(ApiTests):
         assert not KnowledgeUnit.objects.exists()
         assert self.upload(publish="true").json()["lines"][0]["action"] == "created"
         assert KnowledgeUnit.objects.get().live
-        text = self.get("/api/knowledge/export/?as=jsonl").getvalue().decode()
+        text = self.get("/api/knowledge/export/?format=jsonl").getvalue().decode()
         assert '"title": "New"' in text
 
     def test_other_formats_are_a_problem_document(self):

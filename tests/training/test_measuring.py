@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from agents.actions import DialogueAction
 from training import measuring
 
@@ -63,15 +61,6 @@ class TestPairs:
 
 
 class TestSummary:
-    def test_wilson_agrees_with_the_published_example(self):
-        # Newcombe 1998, table I, method 3: 81 of 263.
-        assert measuring.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-
-    def test_wilson_of_all_and_none_stays_inside(self):
-        assert measuring.wilson(10, 10)[1] == pytest.approx(1)
-        assert measuring.wilson(0, 10)[0] == pytest.approx(0)
-        assert measuring.wilson(0, 0) == (0, 1)
-
     def test_each_name_counts_the_rows_that_have_it(self):
         summary = measuring.summarise([{"action": 1.0, "arguments": 0.0}, {"action": 0.0}])
         assert summary["action"]["share"] == 0.5

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 
 @cache
 def read(name: str) -> Any:
-    """Return units.jsonl, dialogues.jsonl, practice.jsonl (lists) or orders.json, tools.json."""
+    """Return units, dialogues, unanswered, practice (.jsonl: lists) or orders, tools (.json)."""
     text = (FOLDER / name).read_text(encoding="utf-8")
     if name.endswith(".jsonl"):
         return [json.loads(line) for line in text.splitlines() if line]

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from wowconsole.benchmarks import BENCHMARKS
 
@@ -14,7 +14,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
         parser.add_argument("--count", type=int, default=50, help="how many measurements")
+        parser.add_argument(
+            "--units", type=int, help="retrieval: among so many synthetic rules, e.g. 100000"
+        )
+        parser.add_argument("--sets", help="quality: a folder of labelled sets")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        figures = BENCHMARKS[options["name"]](options["count"])
-        self.stdout.write(json.dumps({"bench": options["name"], **figures}))
+        name = options["name"]
+        if name == "quality" and not options["sets"]:
+            raise CommandError("quality needs --sets DIR: a folder of labelled sets.")
+        allowed = {"quality": ["sets"], "retrieval": ["units"]}.get(name, [])
+        figures = BENCHMARKS[name](options["count"], **{key: options[key] for key in allowed})
+        self.stdout.write(json.dumps({"bench": name, **figures}))

@@ -9,11 +9,14 @@ from django.db import transaction
 
 from agents.models import ModelVersion, Promotion, Release, Tool, WeightsKind
 from agents.services import make_release, promote
+from dialogues.gaps import look_everywhere
 from dialogues.importing import import_rows
 from dialogues.models import Conversation
+from dialogues.noting import note_questions
 from knowledge.importing import Import
 from knowledge.models import KnowledgeUnit, Scene
 from wowconsole.demo.content import read
+from wowconsole.demo.labels import make_demo_set
 from wowconsole.demo.logins import make_people
 from wowconsole.models import DemoOrder
 
@@ -45,14 +48,17 @@ class Command(BaseCommand):
         if not KnowledgeUnit.objects.exists():
             self.stdout.write("Demo: publishing the rules…")
             publish_rules(people)
+            make_demo_set(people["operator"])
         if not Conversation.objects.exists():
             self.stdout.write("Demo: adding the dialogues…")
             scenes = {scene.slug: scene for scene in Scene.objects.all()}
             import_rows(
-                read("dialogues.jsonl"),
+                [*read("dialogues.jsonl"), *read("unanswered.jsonl")],
                 scene_of=lambda row: scenes[row["scene"]],
                 by=people["reviewer"],
             )
+            note_questions()
+            look_everywhere()
         self.stdout.write(
             f"Demo: {KnowledgeUnit.objects.count()} rules, "
             f"{Conversation.objects.count()} dialogues, {DemoOrder.objects.count()} orders."

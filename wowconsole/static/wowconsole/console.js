@@ -104,6 +104,23 @@
     target.matches("input, textarea, select") ? target.focus() : target.click();
   });
 
+  // Rows with a box: x ticks the row in focus, Shift and a click all since the last one.
+  let lastTick;
+  document.addEventListener("click", (event) => {
+    if (!event.target.matches("[data-tick]")) return;
+    const boxes = [...document.querySelectorAll("[data-tick]")];
+    const ends = [boxes.indexOf(lastTick), boxes.indexOf(event.target)].sort((a, b) => a - b);
+    if (event.shiftKey && ends[0] >= 0) {
+      boxes.slice(ends[0], ends[1]).forEach((box) => { box.checked = event.target.checked; });
+    }
+    lastTick = event.target;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "x" || !keysOn() || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing(event.target) && !event.target.matches("[data-tick]")) return;
+    event.target.closest?.("tr")?.querySelector("[data-tick]")?.click();
+  });
+
   // How much of a field's room is left, said only when it runs short.
   const LITTLE_ROOM = 0.8;
   function count(field) {
@@ -120,11 +137,13 @@
   const short = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
   const thisYear = new Intl.DateTimeFormat(undefined, short);
   const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const localise = (part) => part.querySelectorAll("time[data-local]").forEach((time) => {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) return;
     const recent = moment.getFullYear() === new Date().getFullYear();
-    time.textContent = (recent ? thisYear : clock).format(moment);
+    const usual = recent ? thisYear : clock;
+    time.textContent = (time.dataset.local === "seconds" ? exact : usual).format(moment);
     time.title = clock.format(moment);
   });
 
