@@ -22,6 +22,7 @@ _YES = re.compile(
     r"refund it|that's right|i am sure|i'm sure|谢谢|请))*[\s,.!。！]*",
     re.IGNORECASE,
 )
+_PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def says_yes(text: str) -> bool:
 
 def question(tool: Tool, action: DialogueAction) -> DialogueAction:
     """Return the action that asks for the customer's yes instead of calling the tool."""
-    words = tool.confirmation
-    for name, value in action.arguments.items():
-        words = words.replace("{" + name + "}", str(value))
+    given = action.arguments
+    # In one pass: braces in what a customer wrote are no places to fill.
+    words = _PLACE.sub(lambda place: str(given.get(place[1], place[0])), tool.confirmation)
     return DialogueAction(CLARIFY, words, action.thought, action.knowledge)

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from openai import OpenAI, OpenAIError
 
+from agents.cleaning import storable
+
 TIMEOUT_SECONDS = 60
 MOST_TOKENS = 400
 
@@ -41,7 +43,7 @@ def ask(template: str, question: dict[str, Any], schema: dict[str, Any]) -> dict
         {"role": "user", "content": json.dumps(question, ensure_ascii=False)},
     ]
     try:
-        answer = json.loads(_complete(messages, schema))
+        answer = storable(json.loads(_complete(messages, schema)))
         jsonschema.validate(answer, schema)
     except (OpenAIError, ValueError, jsonschema.ValidationError) as error:
         raise JudgeUnavailable(str(error)[:300]) from error

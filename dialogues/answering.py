@@ -46,11 +46,12 @@ class Record:
     hear: Callable[[str], None] | None = None
 
 
-def in_background(work: Coroutine[Any, Any, None]) -> None:
+def in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Run `work` on this loop, and keep it from being collected half way."""
     task = asyncio.create_task(work)
     _background.add(task)
     task.add_done_callback(_background.discard)
+    return task
 
 
 async def answer_conversation(conversation_pk: int) -> None:

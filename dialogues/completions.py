@@ -170,7 +170,7 @@ def _begin(asked: dict[str, Any]) -> Turn:
 
 async def _stream(work: Answering) -> AsyncIterator[str]:
     """Yield server-sent events; a client that goes away takes nothing back: the turn ends."""
-    task = asyncio.create_task(_answer(work))
+    task = answering.in_background(_answer(work))
     yield _chunk(work, {"role": "assistant", "content": ""})
     said = ""
     while (text := await work.heard.get()) is not None:

@@ -28,6 +28,7 @@ from dialogues.texts import is_small_talk, names_somebody
 from knowledge import jobs
 from knowledge.indexing import live_index
 from knowledge.models import EmbeddingIndex, Job, Scene
+from knowledge.scaling import scale_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def look_in(scene: Scene | None) -> Outcome:
     GapTurn.objects.bulk_create(joining)
     joined = {member.turn_id for member in joining}
     alone = [question for question in asked if question.turn_id not in joined]
-    formed = [_form(scene, group) for group in _groups(alone)]
+    formed = [_form(scene, group) for group in _groups(alone, scale_of(index).own(ALIKE))]
     return Outcome(len(formed), len(joining) + sum(formed))
 
 
@@ -170,6 +171,7 @@ def _joining(
     gaps = list(known.order_by("pk").values_list("pk", "mean"))
     if not gaps:
         return []
+    alike = scale_of(index).own(ALIKE)
     means = np.array([mean for _, mean in gaps], dtype=np.float32)
     lengths = np.linalg.norm(means, axis=1)
     similar = _vectors(asked) @ means.T
@@ -181,14 +183,14 @@ def _joining(
             typicality=float(row[best] / lengths[best]),
         )
         for question, row, best in zip(asked, similar, nearest, strict=True)
-        if row[best] >= ALIKE
+        if row[best] >= alike
     ]
 
 
-def _groups(questions: Sequence[TurnQuestion]) -> list[list[TurnQuestion]]:
+def _groups(questions: Sequence[TurnQuestion], alike: float) -> list[list[TurnQuestion]]:
     if len(questions) < FEWEST:
         return []
-    groups = average_linkage(_vectors(questions), ALIKE)
+    groups = average_linkage(_vectors(questions), alike)
     return [[questions[row] for row in rows] for rows in groups if len(rows) >= FEWEST]
 
 

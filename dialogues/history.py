@@ -39,10 +39,13 @@ def lines_for(turn: Turn) -> list[Line]:
 
 
 def confirmed_by(turn: Turn) -> Call | None:
-    """Return the call that the turn before asked about, if what the customer wrote is a yes."""
+    """Return the call that the turn before asked about, if what the customer wrote is a yes.
+
+    Not where a person has spoken since: then the yes may be an answer to that person.
+    """
     before = Turn.objects.before(turn).last()
     pending = before.output.get("pending") if before else None
-    if before is None or not pending:
+    if before is None or not pending or before.fence != turn.fence:
         return None
     said = turn.conversation.events.filter(
         kind=EventKind.MESSAGE,

@@ -17,6 +17,7 @@ from knowledge import services
 from knowledge.indexing import live_index
 from knowledge.models import EmbeddingIndex, HookKind, HookVector, KnowledgeUnit
 from knowledge.publishing import hook_texts
+from knowledge.scaling import Scale, scale_of
 from wowconsole.errors import Refused
 
 MOST_SHOWN = 10
@@ -37,7 +38,8 @@ class Suggestion:
     """A customer's wording that the rule does not have yet."""
 
     text: str
-    similarity: float | None  # cosine to the rule's nearest hook; None: not live, has no hooks
+    # Cosine to the rule's nearest hook, as by the shipped model; None: not live, has no hooks.
+    similarity: float | None
     cited: bool  # the rule was cited for it, or a reviewer says that it should have been
 
 
@@ -78,7 +80,7 @@ def suggestions(unit: KnowledgeUnit) -> list[Suggestion]:
     if len(hooks):
         distance = CosineDistance("embedding", hooks.mean(axis=0).tolist())
         nearest += _of_no_rule(questions).order_by(distance)[:CANDIDATES]
-    items = [_suggestion(question, hooks) for question in nearest]
+    items = [_suggestion(question, hooks, scale_of(index)) for question in nearest]
     usable = sorted(filter(_is_usable, items), key=_order)
     known = [unit.latest.title, unit.latest.condition, *unit.latest.questions]
     by_text = {item.text: item for item in reversed(usable)}
@@ -110,9 +112,9 @@ def _hook_vectors(unit: KnowledgeUnit, index: EmbeddingIndex) -> Vectors:
     return np.array(list(stored.values_list("embedding", flat=True)), dtype=np.float32)
 
 
-def _suggestion(question: TurnQuestion, hooks: Vectors) -> Suggestion:
+def _suggestion(question: TurnQuestion, hooks: Vectors, scale: Scale) -> Suggestion:
     vector = np.array(question.embedding, dtype=np.float32)
-    similarity = float((hooks @ vector).max()) if len(hooks) else None
+    similarity = scale.shipped(float((hooks @ vector).max())) if len(hooks) else None
     cited: bool = question.cited  # type: ignore[attr-defined]  # annotated
     return Suggestion(question.text.strip(), similarity, cited)
 

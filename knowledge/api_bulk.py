@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from knowledge import bulk_applying, bulk_undoing
-from knowledge.bulk import MAX_UNITS, Change, Operation, Wanted, preview
+from knowledge.bulk import MAX_UNITS, Change, Operation, Wanted, preview, told_to
 from knowledge.forms_bulk import form_for
 from knowledge.models import BulkEdit, KnowledgeUnit
 
@@ -138,7 +138,7 @@ class BulkView(APIView):
         newest = {unit.pk: unit.latest.number for unit in found if unit.latest}
         seen = {pk: asked["revisions"].get(str(pk), number) for pk, number in newest.items()}
         edit = bulk_applying.apply(wanted=wanted, seen=seen, by=user)
-        return Response(BulkEditSerializer(edit).data, status=201)
+        return Response(_shown(edit, user), status=201)
 
 
 class BulkEditView(APIView):
@@ -148,7 +148,7 @@ class BulkEditView(APIView):
 
     @extend_schema(responses=BulkEditSerializer)
     def get(self, request: Request, public_id: str) -> Response:
-        return Response(BulkEditSerializer(_edit(request, public_id)).data)
+        return Response(_shown(_edit(request, public_id), _user(request)))
 
 
 class BulkUndoView(APIView):
@@ -159,7 +159,12 @@ class BulkUndoView(APIView):
     @extend_schema(request=None, responses=BulkEditSerializer)
     def post(self, request: Request, public_id: str) -> Response:
         edit = bulk_undoing.undo(edit=_edit(request, public_id), by=_user(request))
-        return Response(BulkEditSerializer(edit).data)
+        return Response(_shown(edit, _user(request)))
+
+
+def _shown(edit: BulkEdit, user: User) -> dict[str, Any]:
+    told = {name: told_to(user, getattr(edit, name)) for name in ("skipped", "undo_skipped")}
+    return {**BulkEditSerializer(edit).data, **told}
 
 
 def _edit(request: Request, public_id: str) -> BulkEdit:

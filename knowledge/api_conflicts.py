@@ -66,7 +66,7 @@ class ConflictViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Conflict]):
             rows = conflicts.current(rows)
         names = {"scene": "left__unit__scene__slug", "kind": "kind", "state": "state"}
         rows = rows.filter(**{names[name]: wanted[name] for name in names if name in wanted})
-        if (unit := wanted.get("unit", "")).isdecimal():
+        if (unit := wanted.get("unit", "")).isdecimal() and len(unit) < 19:
             rows = rows.filter(left__unit=int(unit)) | rows.filter(right__unit=int(unit))
         return rows
 

@@ -99,6 +99,13 @@ def owner_of(wanted: Wanted) -> User:
     return user
 
 
+def told_to(user: User, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep those of an edit's `skipped` or `undo_skipped` whose rule the user works with."""
+    named = KnowledgeUnit.objects.visible_to(user).filter(pk__in=[rule["unit"] for rule in rules])
+    known = set(named.order_by().values_list("pk", flat=True))
+    return [rule for rule in rules if rule["unit"] in known]
+
+
 Fields = Callable[[Mapping[str, Any], Revision], dict[str, Any]]
 
 

@@ -107,7 +107,6 @@ def _save_texts(edit: BulkEdit, wanted: Wanted, changes: Sequence[Change]) -> No
     Revision.objects.bulk_create([change.after for change in changes])
     _record(edit, changes)
     point_at([(change.unit, change.after) for change in changes])
-    conflicts.check_later([change.unit.pk for change in changes])
 
 
 def point_at(pairs: Sequence[tuple[KnowledgeUnit, Revision]]) -> None:
@@ -150,6 +149,7 @@ def _archive(edit: BulkEdit, wanted: Wanted, changes: Sequence[Change]) -> None:
 def _restore(edit: BulkEdit, wanted: Wanted, changes: Sequence[Change]) -> None:
     _record(edit, changes, status_after=UnitStatus.DRAFT)
     _move(changes, UnitStatus.DRAFT)
+    conflicts.check_later([change.unit.pk for change in changes])
 
 
 def _move(changes: Sequence[Change], status: UnitStatus) -> None:

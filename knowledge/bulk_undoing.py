@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from knowledge import conflicts, publishing, services
+from knowledge import publishing, services
 from knowledge.bulk_applying import (
     finish_small,
     job_for,
@@ -110,7 +110,6 @@ def _restore_texts(pairs: Sequence[tuple[BulkChange, KnowledgeUnit]], by: User) 
         restored.append((unit, Revision(unit=unit, number=number, author=by, **values)))
     Revision.objects.bulk_create([revision for _, revision in restored])
     point_at(restored)
-    conflicts.check_later([unit.pk for unit, _ in restored])
     same = [
         (unit, revision)
         for (change, unit), (_, revision) in zip(pairs, restored, strict=True)

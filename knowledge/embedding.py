@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 EMBEDDING_DIMENSIONS = 384  # of the shipped model
 MODEL_NAME = "multilingual-e5-small-q4"
@@ -111,8 +112,10 @@ def _by_api(texts: Sequence[str], is_query: bool, options: Mapping[str, str]) ->
 
 
 def _web_address(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
+    if not (url.isprintable() and url.startswith(("http://", "https://"))):
         raise ValueError(f"“{url}” is no web address.")
+    if "@" in urlsplit(url).netloc:  # every colleague reads the address
+        raise ValueError("An address holds no password: name the variable that has the key.")
     return url
 
 

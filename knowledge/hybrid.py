@@ -111,19 +111,28 @@ by_code AS (
 unknown AS MATERIALIZED (
     SELECT number, word
     FROM unnest(%(word_numbers)s::bigint[], %(words)s::text[]) AS asked (number, word),
-         plainto_tsquery('english', word) AS query
-    WHERE numnode(query) = 1 AND CASE
-        WHEN EXISTS (SELECT FROM common WHERE query = ('''' || lexeme || '''')::tsquery) THEN false
-        ELSE NOT EXISTS (SELECT FROM knowledge_hook AS hook WHERE hook.words @@ query)
-    END
+         LATERAL (SELECT (tsvector_to_array(to_tsvector('english', word)))[1] AS stem) AS stemmed
+    WHERE stem IS NOT NULL
+      AND NOT EXISTS (SELECT FROM knowledge_vocabularyword AS known WHERE known.stem = stemmed.stem)
+),
+meant AS MATERIALIZED (
+    SELECT DISTINCT number, stem
+    FROM unknown CROSS JOIN LATERAL (
+        SELECT stem, similarity(known.word, unknown.word) AS likeness
+        FROM knowledge_vocabularyword AS known
+        WHERE known.word %% unknown.word
+        ORDER BY likeness DESC, known.word
+        LIMIT 3
+    ) AS near
+    WHERE likeness >= {likeness}
 ),
 by_typo AS (
-    SELECT unknown.number, hit.*
-    FROM unknown CROSS JOIN LATERAL (
+    SELECT meant.number, hit.*
+    FROM meant CROSS JOIN LATERAL (
         SELECT hook.id AS hook_id, hook.unit_id
         FROM knowledge_hook AS hook
-        WHERE hook.kind <> 'content' AND hook.text %%> unknown.word AND {hook_allowed}
-        ORDER BY word_similarity(unknown.word, hook.text) DESC
+        WHERE hook.kind <> 'content'
+          AND hook.words @@ ('''' || meant.stem || '''')::tsquery AND {hook_allowed}
         LIMIT %(candidates)s
     ) AS hit
 ),
@@ -214,6 +223,7 @@ ORDER BY number, place
 # partner (weight 1) made it .640, with .1 it cost .002; .02 moves a rule by about a rank.
 # A word that resembles a misspelt one weighs as little; a code that is the same weighs 1.
 COVERAGE_WEIGHT = 0.05
+LIKENESS = 0.45  # of trigrams (Jaccard) by which a word that stands nowhere is taken for a typo
 WORDS_WEIGHT = 0.02
 
 
@@ -231,6 +241,7 @@ def statement(
         distance=_GRAPH.format(dimensions=int(dimensions)) if by_graph else _EXACT,
         similarity=_SIMILARITY.format(slope=float(slope), offset=float(offset)),
         stored_allowed=_ALLOWED.format(table="stored"),
+        likeness=LIKENESS,
         hook_allowed=_ALLOWED.format(table="hook"),
         coverage_weight=COVERAGE_WEIGHT,
         words_weight=WORDS_WEIGHT,

@@ -1,6 +1,6 @@
 """Rows of files to rules: what is written, what is published, and a report line per row."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, cast
@@ -33,6 +33,7 @@ class Line:
     action: str
     error: str = ""
     unit: int | None = None  # null in a dry run's new rules, and where nothing was written
+    revision: int | None = None  # number of the text that the row stands for; null likewise
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class Draft:
     revision: Revision | None = None
 
     def line(self) -> Line:
-        pk = self.unit.pk if self.unit else None
-        return Line(self.number, self.name, self.action, self.error, pk)
+        if self.unit is None:
+            return Line(self.number, self.name, self.action, self.error)
+        text = self.revision or publishing.latest_of(self.unit)
+        return Line(self.number, self.name, self.action, self.error, self.unit.pk, text.number)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,10 @@ class Import:
             transaction.set_rollback(True)
         self.scenes.clear()  # without those that were made
         self.scenes.update(scenes)
-        return [replace(line, unit=None) if line.action != "unchanged" else line for line in lines]
+        return [
+            line if line.action == "unchanged" else replace(line, unit=None, revision=None)
+            for line in lines
+        ]
 
     def _written_and_published(self, rows: Iterable[Row]) -> Iterator[Line]:
         for batch in batches(rows, PUBLISH_BATCH):
@@ -215,28 +221,36 @@ def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
         yield batch
 
 
-def publishable(lines: Iterable[Line]) -> list[int]:
-    """Return the keys of the rules that went in and that nothing keeps from being published."""
+def publishable(lines: Iterable[Line]) -> dict[int, int]:
+    """Return the texts that went in and that nothing keeps from being published.
+
+    Numbers of revisions by the rules' keys.
+    """
     actions = {"created", "revised", "unchanged"}
-    return [line.unit for line in lines if line.unit and line.action in actions]
+    texts = [(line.unit, line.revision) for line in lines if line.action in actions]
+    return {unit: number for unit, number in texts if unit and number}
 
 
-def publish(pks: Sequence[int], by: User) -> dict[int, Refused]:
+def publish(numbers: Mapping[int, int], by: User) -> dict[int, Refused]:
     """Publish what can be published; returns what was refused, by key.
+
+    Args:
+        numbers: of the revisions, by the rules' keys; what was edited since is refused.
 
     Raises:
         EmbeddingUnavailable: nothing more can be published now.
     """
-    units = list(KnowledgeUnit.objects.filter(pk__in=pks))
+    units = list(KnowledgeUnit.objects.filter(pk__in=numbers))
     try:
-        services.publish_many(units=units, by=by)
+        services.publish_many(units=units, by=by, seen=numbers)
     except EmbeddingUnavailable:
         raise
     except Refused as refusal:
         if len(units) == 1:
             return {units[0].pk: refusal}
         # One of them stopped all: let the others pass.
-        return {pk: why for unit in units for pk, why in publish([unit.pk], by).items()}
+        alone = ({unit.pk: numbers[unit.pk]} for unit in units)
+        return {pk: why for one in alone for pk, why in publish(one, by).items()}
     return {}
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from knowledge import indexing
+from knowledge import indexing, vocabulary
 from knowledge.models import (
     OPEN_SUBMISSION,
     Conflict,
@@ -46,36 +46,48 @@ class Contradiction(Refused):
     code = "contradiction"
 
 
-def publish_unit(*, unit: KnowledgeUnit, by: User, override_reason: str = "") -> KnowledgeUnit:
+def publish_unit(
+    *, unit: KnowledgeUnit, by: User, override_reason: str = "", seen: int | None = None
+) -> KnowledgeUnit:
     """Let agents use the unit's latest revision from now on.
 
     Args:
         override_reason: why an approver passes over what else would keep them from it; it
             is stored in the ledger where it did.
+        seen: number of the revision that `by` has read; None: of whatever is the latest.
 
     Raises:
         ApprovalNeeded: a high-risk rule is published by its author or without the right to.
         Contradiction: another rule was proven to say the opposite.
         UnitArchived: it must be restored first.
-        StaleEdit: somebody saved a revision in this very moment.
+        StaleEdit: somebody saved a revision since.
         EmbeddingUnavailable: the embedding model failed; nothing was changed.
     """
-    return publish_many(units=[unit], by=by, override_reason=override_reason)[0]
+    numbers = {} if seen is None else {unit.pk: seen}
+    return publish_many(units=[unit], by=by, override_reason=override_reason, seen=numbers)[0]
 
 
 def publish_many(
-    *, units: Sequence[KnowledgeUnit], by: User, override_reason: str = ""
+    *,
+    units: Sequence[KnowledgeUnit],
+    by: User,
+    override_reason: str = "",
+    seen: Mapping[int, int] | None = None,
 ) -> list[KnowledgeUnit]:
-    """Publish the latest revisions together, or none of them; raises as `publish_unit`."""
-    pks = [unit.pk for unit in units]
+    """Publish the latest revisions together, or none of them; raises as `publish_unit`.
+
+    Args:
+        seen: numbers of the revisions that are meant, by the units' keys.
+    """
+    pks, meant = [unit.pk for unit in units], seen or {}
     fresh = KnowledgeUnit.objects.filter(pk__in=pks).select_related("latest")
     waiting = [latest_of(unit) for unit in fresh if unit.live_id != unit.latest_id]
 
     def nothing_newer(locked: Mapping[int, KnowledgeUnit]) -> None:
         for revision in waiting:
-            unit = locked[revision.unit_id]
-            if unit.latest_id != revision.pk:
-                raise StaleEdit(f"{unit} was edited in this moment. Read the new text first.")
+            unit, number = locked[revision.unit_id], revision.number
+            if unit.latest_id != revision.pk or meant.get(unit.pk, number) != number:
+                raise StaleEdit(f"{unit} was edited meanwhile. Read the new text first.")
 
     locked = _publish(pks, waiting, by, override_reason, nothing_newer)
     return [locked[pk] for pk in pks]
@@ -256,6 +268,7 @@ def go_live(
     units = [unit for unit, _ in pairs]
     Hook.objects.filter(unit__in=units).delete()
     Hook.objects.bulk_create(hooks, batch_size=500)
+    vocabulary.learn([hook.text for hook in hooks])
     indexing.write_vectors(hooks, vectors, {unit.pk: unit.scene_id for unit in units})
     KnowledgeUnit.objects.bulk_update(units, ["live", "status", "updated_at"], batch_size=500)
 

@@ -48,6 +48,10 @@ class Scale:
         """Return the shipped model's cosine that stands for one of this model."""
         return (cosine - self.offset) / self.slope
 
+    def own(self, cosine: float) -> float:
+        """Return this model's cosine that stands for one of the shipped model."""
+        return self.slope * cosine + self.offset
+
 
 def scale_of(index: EmbeddingIndex) -> Scale:
     """Return the scale an index carries; the shipped model's where it carries none."""

@@ -27,6 +27,7 @@ from knowledge.embedding import EmbeddingFailed
 from knowledge.indexing import embed_for, live_index
 from knowledge.models import EmbeddingIndex, HookVector, RetrievalSettings, Scene
 from knowledge.scaling import scale_of
+from knowledge.vocabulary import words_of
 from wowconsole.roles import AnyUser, sees_every_scene
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,12 @@ logger = logging.getLogger(__name__)
 CANDIDATES = 100  # hooks per arm and query, before they are fused
 EXACT_UP_TO = 10_000  # vectors in scope that are compared one by one: 7 ms, and none is missed
 CODE_RULES = 10  # a code that stands in more rules than that singles out none
-MOST_CODES = 5  # of a question that are looked up; likewise of its long words
+MOST_CODES = 5  # of a question that are looked up
+MOST_WORDS = 12  # of a question that are looked up in the vocabulary
 AUDIENCE = ("channel", "segment", "region")
 
 # Letters, then digits, perhaps a sign between: GW-4471, A320, covid-19; or a long number.
 CODE = re.compile(r"(?<![^\W_])(?:([a-z]{1,6})[-_/#]?(\d{2,12})|(\d{5,12}))(?![^\W_])", re.I)
-LONG_WORD = re.compile(r"(?<![^\W_])[a-z]{5,30}(?![^\W_])", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,7 @@ def _letters(texts: Sequence[str]) -> dict[str, list[Any]]:
     for number, text in enumerate(texts, start=1):
         found = dict.fromkeys(_pattern(*match.groups()) for match in CODE.finditer(text))
         codes += [(number, pattern) for pattern in list(found)[:MOST_CODES]]
-        long_words = dict.fromkeys(word.lower() for word in LONG_WORD.findall(text))
-        words += [(number, word) for word in list(long_words)[:MOST_CODES]]
+        words += [(number, word) for word in words_of(text)[:MOST_WORDS]]
     return {
         "code_numbers": [number for number, _ in codes],
         "codes": [pattern for _, pattern in codes],

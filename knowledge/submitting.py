@@ -86,7 +86,7 @@ def publish_or_submit(
     """
     refusal = publishing.why_not_publish(unit, by)
     if publish_at is None and not isinstance(refusal, publishing.ApprovalNeeded):
-        publishing.publish_unit(unit=unit, by=by)
+        publishing.publish_unit(unit=unit, by=by, seen=seen)
         return None
     return submit(unit=unit, by=by, seen=seen, publish_at=publish_at, comment=comment)
 
@@ -183,8 +183,9 @@ def publish(submission: Submission) -> None:
     guard = partial(_still_scheduled, submission.pk)
     try:
         publishing.publish_revision(revision=submission.revision, by=by, guard=guard)
-    except SubmissionClosed:
-        raise
+    except SubmissionClosed:  # by beat, in this moment, what was wanted is done
+        if _fresh(submission).state != SubmissionState.PUBLISHED:
+            raise
     except EmbeddingUnavailable as error:
         _put_off(submission, str(error))
         raise

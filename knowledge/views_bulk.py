@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from knowledge import bulk_applying, bulk_undoing
-from knowledge.bulk import MAX_UNITS, Change, Operation, preview
+from knowledge.bulk import MAX_UNITS, Change, Operation, preview, told_to
 from knowledge.differing import Piece, differences, pieces
 from knowledge.forms import UnitFilterForm
 from knowledge.forms_bulk import ChoiceForm, OperationForm, form_for, seen_of
@@ -149,6 +149,8 @@ def bulk_detail(request: UserRequest, public_id: str) -> HttpResponse:
         "label": _label(edit),
         "page": page,
         "shown": [(change.unit, _told(change, edit)) for change in page],
+        "skipped": told_to(request.user, edit.skipped),
+        "undo_skipped": told_to(request.user, edit.undo_skipped),
         "may_undo": can(request.user, "knowledge.write") and _undoable(edit, page.paginator.count),
     }
     return render(request, "knowledge/bulk_detail.html", context)

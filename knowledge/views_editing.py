@@ -58,7 +58,7 @@ def revision_restore(request: UserRequest, pk: int, number: int) -> HttpResponse
     unit = get_unit(request, pk)
     get_object_or_404(unit.revisions, number=number)
     based_on = request.POST.get("based_on", "")
-    if not based_on.isdecimal():
+    if not (based_on.isdecimal() and len(based_on) < 10):
         raise Invalid("The form did not say which revision you were looking at. Reload the page.")
     restored = services.restore_revision(
         unit=unit, author=request.user, number=number, based_on=int(based_on)

@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from knowledge import jobs
@@ -31,4 +32,6 @@ def job_progress(request: UserRequest, public_id: str) -> HttpResponse:
 def job_cancel(request: UserRequest, public_id: str) -> HttpResponse:
     """Only who started it, or an admin, finds it."""
     jobs.cancel(_job(request, public_id))
-    return redirect(request.headers.get("Referer") or "knowledge:unit-list")
+    back = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
+    return redirect(back if is_ours else "knowledge:unit-list")

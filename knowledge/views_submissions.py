@@ -41,7 +41,7 @@ def unit_publish(request: UserRequest, pk: int) -> HttpResponse:
     seen = request.POST.get("revision", "")
     if seen != str(services.latest_of(unit).number):
         raise services.StaleEdit("This rule was edited meanwhile. Read the new text, then publish.")
-    services.publish_unit(unit=unit, by=request.user)
+    services.publish_unit(unit=unit, by=request.user, seen=int(seen))
     messages.success(request, said_of(""))
     return redirect(unit)
 
@@ -71,7 +71,9 @@ def unit_override(request: UserRequest, pk: int) -> HttpResponse:
     asked = _valid(OverrideForm(request.POST))
     if asked["revision"] != services.latest_of(unit).number:
         raise services.StaleEdit("This rule was edited meanwhile. Read the new text, then publish.")
-    services.publish_unit(unit=unit, by=request.user, override_reason=asked["reason"])
+    services.publish_unit(
+        unit=unit, by=request.user, override_reason=asked["reason"], seen=asked["revision"]
+    )
     messages.warning(request, "Live now, over the checks. The ledger keeps your reason.")
     return redirect(unit)
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector
 
-from knowledge import indexing
+from knowledge import indexing, vocabulary
 from knowledge.embedding import EMBEDDING_DIMENSIONS
 from knowledge.models import EmbeddingIndex, HookKind, Scene
 
@@ -56,6 +56,7 @@ def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, list[Que
     _copy_rules(texts, [int(scene) for scene in of_unit], author)
     vectors = clustered(units, dice)
     _copy_vectors(index, [int(scene) for scene in of_unit], vectors, dice)
+    vocabulary.learn(words.words.tolist())
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no index is built before they are met
         cursor.execute("SET LOCAL maintenance_work_mem = '1GB'")
@@ -63,7 +64,7 @@ def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, list[Que
             cursor.execute(definition)
         cursor.execute(
             "ANALYZE knowledge_knowledgeunit, knowledge_revision, "
-            "knowledge_hook, knowledge_hookvector"
+            "knowledge_hook, knowledge_hookvector, knowledge_vocabularyword"
         )
     asked = chance.sample(range(units), count)
     turned = _turned(_turned(vectors[asked], HOOK_NOISE, dice), QUESTION_NOISE, dice)

@@ -43,6 +43,7 @@ from knowledge.models.units import (
     SceneQuerySet,
     UnitQuerySet,
     UnitStatus,
+    VocabularyWord,
     Validity,
     Words,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "SubmissionState",
     "UnitQuerySet",
     "UnitStatus",
+    "VocabularyWord",
     "Validity",
     "Words",
 ]

@@ -280,7 +280,7 @@ class Hook(models.Model):
         indexes = [
             # A list of pending entries (fastupdate) would be read through by every search.
             GinIndex(name="hook_words", fields=["words"], fastupdate=False),
-            # Codes, names and typos: words that stemming knows nothing of.
+            # Codes, which stemming knows nothing of.
             GinIndex(
                 name="hook_trigrams",
                 fields=["text"],
@@ -291,3 +291,23 @@ class Hook(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class VocabularyWord(models.Model):
+    """A word that stands in some hook: what a misspelt one is compared with.
+
+    Comparing with words instead of texts keeps that quick in a large base. A word stays when
+    its last hook goes; its stem then finds nothing.
+    """
+
+    word = models.CharField(max_length=30, unique=True)  # lower case, a to z
+    stem = models.CharField(max_length=30)  # as in Hook.words
+
+    class Meta:
+        indexes = [
+            models.Index(name="vocabulary_stem", fields=["stem"]),
+            GinIndex(name="vocabulary_trigrams", fields=["word"], opclasses=["gin_trgm_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.word

@@ -28,3 +28,10 @@ def test_the_question_names_what_is_about_to_happen():
     assert (asked.name, asked.reply) == ("clarify", "Shall I cancel order GW1042?")
     assert asked.knowledge == [4]
     assert not asked.calls_a_tool
+
+
+def test_what_a_customer_wrote_is_no_place_to_fill():
+    tool = Tool(name="send", confirmation="Send {text} to {address} for {price}?")
+    given = {"text": "{address}", "address": "1 Main St"}
+    asked = question(tool, DialogueAction("send", "", arguments=given))
+    assert asked.reply == "Send {address} to 1 Main St for {price}?"

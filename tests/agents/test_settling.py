@@ -61,6 +61,10 @@ class SettlingTests(TestCase):
         [self.conflict] = conflicts.check(left.latest)
         assert (self.conflict.right, self.conflict.kind) == (right.latest, ConflictKind.OVERLAP)
 
+    def test_what_the_database_cannot_hold_is_left_out_of_the_reason(self):
+        self.settle(says("contradiction", reason="They\0 differ."))
+        assert (self.conflict.state, self.conflict.reason) == ("proven", "They differ.")
+
     def settle(self, answer):
         with judge(answer) as asked:
             tasks.settle_conflicts()

@@ -3,11 +3,11 @@
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from dialogues import answering
+from dialogues import answering, services
 from dialogues.models import EventKind, Role, Turn
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
 from tests.engine import EngineMixin, calls, says
-from tests.factories import make_tool, say
+from tests.factories import make_tool, make_user, say
 from tests.toolserver import business
 from training.building import Toolbox, turn_steps
 
@@ -59,6 +59,18 @@ class ConfirmationTests(EngineMixin, TestCase):
         conversation = await self.asked()
         self.engine.will(says("As you like."), says("What do you agree to?"))
         await self.says(conversation, "No, wait")
+        await self.says(conversation, "Yes")
+        assert self.shop.requests == []
+
+    async def test_a_yes_to_a_person_who_spoke_since_calls_nothing(self):
+        conversation = await self.asked()
+        colleague = await sync_to_async(make_user)("operator")
+        question = "Or shall I keep the order?"
+        await sync_to_async(services.reply_as_staff)(
+            conversation=conversation, by=colleague, text=question
+        )
+        await sync_to_async(services.hand_back)(conversation=conversation)
+        self.engine.will(says("It is kept."))
         await self.says(conversation, "Yes")
         assert self.shop.requests == []
 

@@ -12,10 +12,12 @@ from dialogues.models import (
     GapTurn,
     Role,
     Turn,
+    TurnQuestion,
     TurnUnit,
     Verdict,
 )
 from knowledge import jobs
+from knowledge.indexing import live_index
 from knowledge.models import Job, JobState
 from tests.factories import (
     make_conversation,
@@ -240,3 +242,28 @@ class JobTests(TestCase):
         with mock.patch.object(gaps, "look_in", return_value=gaps.Outcome()) as look_in:
             tasks.look_for_gaps(job.pk)
         look_in.assert_called_once_with(None)
+
+
+class OtherModelTests(TestCase):
+    """A model whose related texts have a cosine of .8, where the shipped one says .9."""
+
+    def setUp(self):
+        self.scene = make_scene()
+        self.index = live_index()
+        self.index.options = {"scale": {"slope": 2.0, "offset": -1.0}}
+        self.index.save(update_fields=["options"])
+
+    def asked(self, question, cosine):
+        """A question noted with a vector of this cosine to the first axis."""
+        turn = ask(self.scene, question)
+        vector = [cosine, (1 - cosine**2) ** 0.5, *[0.0] * (self.index.dimensions - 2)]
+        TurnQuestion.objects.create(turn=turn, text=question, index=self.index, embedding=vector)
+
+    def test_the_threshold_is_the_one_that_stands_for_the_shipped_models(self):
+        self.asked(AIRPORT[0], 1.0)
+        self.asked(AIRPORT[1], 0.82)
+        gaps.look_in(self.scene)
+        assert Gap.objects.get().members.count() == 2
+        self.asked(AIRPORT[2], 0.95)
+        gaps.look_in(self.scene)
+        assert Gap.objects.get().members.count() == 3

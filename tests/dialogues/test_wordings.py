@@ -64,6 +64,15 @@ class WordingTests(TestCase):
         assert self.texts()[0] == "the driver was half an hour behind time"
         assert "Is there credit for a late delivery?" in self.texts()
 
+    def test_similarities_are_told_as_by_the_shipped_model(self):
+        ask(self.scene, "the driver was half an hour behind time", self.unit)
+        [item] = wordings.suggestions(self.unit)
+        index = live_index()
+        index.options = {"scale": {"slope": 1.0, "offset": -0.05}}
+        index.save(update_fields=["options"])
+        [scaled] = wordings.suggestions(self.unit)
+        assert round(scaled.similarity - item.similarity, 4) == 0.05
+
     def test_what_a_reviewer_says_it_should_have_answered_counts(self):
         turn = ask(self.scene, "we sat hungry until nine")
         assert self.texts() == []

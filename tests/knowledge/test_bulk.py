@@ -9,7 +9,16 @@ from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from knowledge import bulk, bulk_applying, bulk_undoing, jobs, publishing, services, tasks
+from knowledge import (
+    bulk,
+    bulk_applying,
+    bulk_undoing,
+    conflicts,
+    jobs,
+    publishing,
+    services,
+    tasks,
+)
 from knowledge.bulk import Operation, Wanted, preview
 from knowledge.indexing import EmbeddingUnavailable
 from knowledge.models import BulkChange, BulkEdit, Job, JobState, KnowledgeUnit, UnitStatus
@@ -123,6 +132,16 @@ class PreviewTests(BulkTestCase):
 
 
 class ApplyTests(BulkTestCase):
+    def test_each_change_of_texts_is_checked_for_conflicts_once(self):
+        pks = [unit.pk for unit in self.units]
+        with mock.patch.object(conflicts, "check_later") as checked:
+            edit = self.apply(REPLACE)
+            self.undo(edit)
+            self.apply(ARCHIVE)
+            assert [sorted(call.args[0]) for call in checked.call_args_list] == [pks] * 2
+            self.apply(Wanted(Operation.RESTORE, {}))
+        assert checked.call_count == 3
+
     def test_only_the_revisions_that_were_previewed_change(self):
         seen = self.seen()
         services.revise_unit(
@@ -394,6 +413,17 @@ class ApiTests(BulkTestCase):
         body = self.post(f"{body['id']}/undo/").json()
         assert body["undone_at"]
         assert self.post(f"{body['id']}/undo/").status_code == 409
+
+    def test_what_was_left_alone_in_another_scene_is_not_told(self):
+        hidden = make_unit(content="In 30 days.")
+        self.client.force_login(make_user("admin"))
+        units = [self.units[0].pk, hidden.pk]
+        body = self.post(dry_run=False, units=units, revisions={str(hidden.pk): 7}).json()
+        assert [rule["unit"] for rule in body["skipped"]] == [hidden.pk]
+        self.client.force_login(self.author)
+        assert self.client.get(f"/api/knowledge/bulk/{body['id']}/").json()["skipped"] == []
+        page = self.client.get(reverse("knowledge:bulk-detail", args=[body["id"]]))
+        self.assertNotContains(page, "Left alone")
 
     def test_bad_requests_are_problems(self):
         assert self.post(units=[]).status_code == 400

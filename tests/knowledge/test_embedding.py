@@ -89,6 +89,13 @@ class TestOpenAIServer:
                 embed(["a"], is_query=True, embedder="openai", options=options)
         assert server.seen == []
 
+    def test_no_password_stands_in_an_address(self, server):
+        url = server.options["url"].replace("//", "//me:hush@")
+        with pytest.raises(EmbeddingFailed, match="no password") as fault:
+            embed(["a"], is_query=True, embedder="openai", options={**server.options, "url": url})
+        assert "hush" not in str(fault.value)
+        assert server.seen == []
+
     def test_vectors_that_are_none_are_refused(self, server):
         for vector in ([0.0, 0.0], [float("nan"), 1.0], []):
             server.vector = lambda text, vector=vector: vector
@@ -96,7 +103,10 @@ class TestOpenAIServer:
                 embed(["a"], is_query=True, embedder="openai", options=server.options)
 
     def test_any_fault_on_the_way_has_one_name(self):
-        for options in (NOWHERE, {}, {"url": "file:///etc/passwd"}):
+        for url in ("", "file:///etc/passwd", "http://\x01/v1", "http://["):
+            with pytest.raises(EmbeddingFailed):
+                embed(["a"], is_query=True, embedder="openai", options={"url": url})
+        for options in (NOWHERE, {}):
             with pytest.raises(EmbeddingFailed):
                 embed(["a"], is_query=True, embedder="openai", options=options)
 

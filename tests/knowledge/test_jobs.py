@@ -103,3 +103,18 @@ class JobPageTests(TestCase):
         assert self.client.post(f"{self.url}cancel/").status_code == 302
         assert Job.objects.get().state == JobState.CANCELLED
         assert self.client.get(self.url)["HX-Refresh"] == "true"
+
+    def test_after_cancelling_one_comes_back_but_to_no_other_site(self):
+        self.client.force_login(self.by)
+        for referer, place in (
+            ("http://testserver/knowledge/imports/", "http://testserver/knowledge/imports/"),
+            ("https://elsewhere.example/", "/knowledge/"),
+            ("", "/knowledge/"),
+        ):
+            response = self.client.post(f"{self.url}cancel/", headers={"referer": referer})
+            assert response["Location"] == place
+
+    def test_only_the_page_of_who_started_it_asks_again(self):
+        for user, asks in ((self.by, True), (make_user("admin"), False)):
+            self.client.force_login(user)
+            assert (b"hx-get" in self.client.get(self.url).content) == asks

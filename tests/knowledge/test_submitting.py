@@ -199,6 +199,30 @@ class ScheduleTests(SubmissionTestCase):
         assert (submission.state, "archived" in submission.decision) == ("failed", True)
         assert self.fresh(self.low).live is None
 
+    def test_beat_that_publishes_in_the_moment_of_an_approval_is_no_fault(self):
+        submission = self.submit()
+        publish_revision = publishing.publish_revision
+
+        def after_beat(**wanted):
+            with mock.patch.object(publishing, "publish_revision", publish_revision):
+                tasks.publish_due_rules()
+            return publish_revision(**wanted)
+
+        with mock.patch.object(publishing, "publish_revision", side_effect=after_beat):
+            approved = submitting.approve(submission=submission, by=self.approver)
+        assert approved.state == SubmissionState.PUBLISHED
+        assert self.unit.publications.count() == 1
+
+    def test_a_text_that_was_saved_meanwhile_is_not_published_unread(self):
+        services.revise_unit(
+            unit=self.low, author=self.approver, based_on=1, content="Not read by the author."
+        )
+        with pytest.raises(services.StaleEdit):
+            submitting.publish_or_submit(
+                unit=self.low, by=self.author, seen=1, publish_at=None, comment=""
+            )
+        assert self.fresh(self.low).live is None
+
     def test_a_submission_withdrawn_while_it_is_published_stays_withdrawn(self):
         submission = self.submit(self.low, publish_at=timezone.now() + SOON)
         stale = Submission.objects.get(pk=submission.pk)

@@ -152,6 +152,21 @@ class WorkTests(UploadTestCase):
             ("drafted", "Late.")
         ] * 2
 
+    def test_only_the_texts_of_the_file_are_published(self):
+        publish = uploading.publish
+
+        def after_an_edit(written, by):
+            unit = KnowledgeUnit.objects.get(external_id="r0")
+            services.revise_unit(unit=unit, author=self.author, based_on=1, content="A draft.")
+            return publish(written, by)
+
+        with mock.patch.object(uploading, "publish", side_effect=after_an_edit):
+            file = self.upload(lines(2), publish=True)
+        edited, untouched = KnowledgeUnit.objects.order_by("external_id")
+        assert (edited.live, untouched.live.number) == (None, 1)
+        assert uploading.summary(file.report) == {"drafted": 1, "created": 1}
+        assert "edited meanwhile" in file.report[0]["error"]
+
     def test_a_failing_embedder_fails_the_job_and_keeps_the_drafts(self):
         broken = mock.patch.object(
             services, "publish_many", side_effect=EmbeddingUnavailable("No model.")

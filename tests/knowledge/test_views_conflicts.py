@@ -176,6 +176,10 @@ class DecisionTests(ConflictPages):
 
 
 class ConflictApiTests(ConflictPages):
+    def test_a_number_beyond_all_rules_is_no_fault(self):
+        answer = self.client.get("/api/knowledge/conflicts/", {"unit": "9" * 5000})
+        assert answer.status_code == 200
+
     def api(self, action="", **body):
         url = f"/api/knowledge/conflicts/{action}"
         if not action:
