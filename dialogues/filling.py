@@ -199,8 +199,7 @@ def reopen(*, gap: Gap) -> Gap:
 
 
 def _locked(gap: Gap) -> Gap:
-    gaps = Gap.objects.select_for_update(of=("self",)).select_related("scene", "unit")
-    return gaps.get(pk=gap.pk)
+    return Gap.objects.select_for_update().get(pk=gap.pk)
 
 
 def _decide(gap: Gap, state: GapState, by: User | None, unit: KnowledgeUnit | None) -> Gap:

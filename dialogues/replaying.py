@@ -57,8 +57,8 @@ def start_replay(*, unit: KnowledgeUnit, by: User, is_removal: bool = False) -> 
     Raises:
         NothingToReplay: nothing is unpublished, or nothing is live that could be archived.
     """
-    locked = KnowledgeUnit.objects.select_for_update(of=("self",)).select_related("latest", "live")
-    unit = locked.get(pk=unit.pk)
+    units = KnowledgeUnit.objects.filter(pk=unit.pk)
+    unit = units.select_related("latest", "live").locked().get()
     revision = _revision_of(unit, is_removal)
     running = Replay.objects.filter(
         revision=revision, is_removal=is_removal, job__state__in=UNFINISHED
@@ -89,7 +89,7 @@ def resume_replay(*, replay: Replay, by: User) -> Replay:
     Raises:
         NotFinished: it runs, or it is done.
     """
-    replay = Replay.objects.select_for_update(of=("self",)).select_related("job").get(pk=replay.pk)
+    replay = Replay.objects.select_for_update().get(pk=replay.pk)
     if replay.job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise NotFinished("This replay runs or is done: there is nothing to resume.")
     replay.job = jobs.start(task=TASK, title=replay.job.title, by=by)

@@ -72,8 +72,7 @@ def locked(pks: Collection[int], by: User) -> list[KnowledgeUnit]:
         "scene", "latest__author", "live", "owner"
     )
     visible = set(KnowledgeUnit.objects.visible_to(by).filter(pk__in=pks).values_list("pk"))
-    rows = units.select_for_update(of=("self",)).order_by("pk")
-    return [unit for unit in rows if (unit.pk,) in visible]
+    return [unit for unit in units.locked() if (unit.pk,) in visible]
 
 
 def skipped_rule(pk: int, why: str) -> dict[str, Any]:

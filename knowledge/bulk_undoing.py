@@ -52,7 +52,7 @@ def undo(*, edit: BulkEdit, by: User) -> BulkEdit:
 
 @transaction.atomic
 def _undo(edit: BulkEdit, by: User) -> BulkEdit:
-    edit = BulkEdit.objects.select_for_update(of=("self",)).select_related("job").get(pk=edit.pk)
+    edit = BulkEdit.objects.select_for_update().get(pk=edit.pk)
     if edit.undone_at:
         raise AlreadyUndone("This edit was undone already.")
     if edit.job and not edit.job.is_finished:

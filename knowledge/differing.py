@@ -42,13 +42,14 @@ class Piece:
 def differences(old: Revision, new: Revision) -> list[tuple[str, list[Piece]]]:
     """Return the fields that differ, each with its label and pieces."""
     return [
-        (label, list(pieces(_shown(old, name), _shown(new, name))))
+        (label, list(pieces(shown(old, name), shown(new, name))))
         for name, label in COMPARED.items()
         if getattr(old, name) != getattr(new, name)
     ]
 
 
-def _shown(revision: Revision, name: str) -> str:
+def shown(revision: Revision, name: str) -> str:
+    """Return a field as people read it."""
     value = getattr(revision, name)
     if isinstance(value, list):
         return "\n".join(value)
@@ -88,7 +89,7 @@ def blame(revisions: Sequence[Revision], name: str) -> list[Origin]:
     words: list[tuple[str, Revision]] = []
     text = ""
     for revision in revisions:
-        now = _shown(revision, name)
+        now = shown(revision, name)
         if now != text:
             words, text = _carried(words, _tokens(now), revision), now
     return [

@@ -54,11 +54,11 @@ REFERENCE = re.compile(r"#(\d{1,18})-[0-9a-f]{8}")
 
 
 def referred(name: str, units: UnitQuerySet) -> KnowledgeUnit | None:
-    """Return the nameless unit that `reference` gave this name."""
+    """Lock and return the nameless unit that `reference` gave this name."""
     match = REFERENCE.fullmatch(name)
     if match is None:
         return None
-    unit = units.filter(pk=int(match[1]), external_id__isnull=True).first()
+    unit = units.filter(pk=int(match[1]), external_id__isnull=True).locked().first()
     return unit if unit and reference(unit.pk, unit.created_at) == name else None
 
 

@@ -18,12 +18,13 @@ _WORD = r"\W+(?:\w+\W+){0,4}?"  # up to four words between two
 PATTERNS = {
     "HTML or script": r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|<!--|javascript:|\bon\w+\s*=\s*[\"']",
     "Markdown that loads an image": r"!\[[^\]]*\]\(\s*(?:https?:|data:|<)",
-    "Template or shell code": r"\{\{.+?\}\}|\{%.+?%\}|\$\(.+?\)|\bimport os\b|\bos\.system\b|"
+    "Template or shell code": r"\{\{.{1,200}?\}\}|\{%.{1,200}?%\}|\$\(.{1,200}?\)|"
+    r"\bimport os\b|\bos\.system\b|"
     r"\bsubprocess\.|\b(?:eval|exec)\(|['\"];?\s*(?:or\s+1\s*=\s*1|drop\s+table|insert\s+into|"
     r"shutdown)\b|;\s*drop\s+table\b|\bunion\s+select\b",
     "Mark of a role in a prompt": r"(?:^|\n)[ \t]*(?:#+[ \t]*)?"
     r"(?:system|assistant|user|human|developer|ai)\s*(?:prompt|message|instruction)?\s*:|<\|[a-z_]+\|>|\[/?(?:INST|SYS|SYSTEM)\]|"
-    r"<</?SYS>>|\[\s*(?:system|admin)\b[^\]]*\]|#{2,}\s*(?:instructions?|system)\b",
+    r"<</?SYS>>|\[\s*(?:system|admin)\b[^\]]*\]|(?<!#)#{2,}\s*(?:instructions?|system)\b",
     "Orders to a model": rf"\b(?:ignore|disregard|forget|override|bypass|neglect){_WORD}"
     r"(?:instructions?|prompts?|rules?|guidelines|directions|everything|above|previous|"
     r"restrictions|filters?|programming|directives?)\b"

@@ -12,7 +12,7 @@ from django.utils.text import slugify
 
 from knowledge import conflicts, publishing, services
 from knowledge.exporting import referred
-from knowledge.indexing import EmbeddingUnavailable
+from knowledge.indexing import EmbeddingUnavailable, analyse
 from knowledge.models import KnowledgeUnit, Revision, Scene
 from knowledge.reading import Row
 from knowledge.rows import fields_of, in_words, plain, revision_of, text_of, value_of
@@ -20,6 +20,7 @@ from knowledge.texts import REVISION_FIELDS, check_revision, clean_name, tidied
 from wowconsole.errors import Refused
 
 PUBLISH_BATCH = 100  # rules embedded and published together
+EDITED_SINCE = "The row is as it was exported, but the rule was edited here since."
 
 Known = dict[tuple[int, str], KnowledgeUnit]  # by scene and external id
 
@@ -101,6 +102,8 @@ class Import:
             lines = self.write(batch)
             refused = publish(publishable(lines), self.publisher) if self.publisher else {}
             yield from (drafted(line, refused) for line in lines)
+        if self.publisher:
+            analyse()
 
     @transaction.atomic
     def write(self, rows: Sequence[Row]) -> list[Line]:
@@ -131,10 +134,9 @@ class Import:
         names = {plain(values, "external_id") for _, values in rows} - {""}
         scenes = [self.scene] if self.scene else list(self.scenes.values())
         units = KnowledgeUnit.objects.filter(scene__in=scenes, external_id__in=names)
-        locked = units.select_related("latest", "live").select_for_update(of=("self",))
         return {
             (unit.scene_id, unit.external_id): unit
-            for unit in locked.order_by("pk")
+            for unit in units.select_related("latest", "live").locked()
             if unit.external_id
         }
 
@@ -165,15 +167,15 @@ class Import:
         scene, fields = self._scene_of(values), tidied(cast(Any, fields_of(values)))
         unit = known.get((scene.pk, name)) if name else None
         if unit is None and name:
-            unit = referred(
-                name, scene.units.select_related("latest", "live").select_for_update(of=("self",))
-            )
+            unit = referred(name, scene.units.select_related("latest", "live"))
         if unit is None:
             return Draft(number, name, "created", "", *self._new(scene, name, fields))
         latest = publishing.latest_of(unit)
         if all(getattr(latest, key) == value for key, value in fields.items()):
             return Draft(number, name, "unchanged", "", unit)
         based_on = revision_of(values, latest.number)
+        if based_on != latest.number and _untouched(unit, based_on, fields):
+            return Draft(number, name, "unchanged", EDITED_SINCE)  # nor published: not its text
         if based_on != latest.number:  # says what others changed
             services.revise_unit(unit=unit, author=self.author, based_on=based_on, **fields)
         texts = {key: getattr(latest, key) for key in REVISION_FIELDS} | fields
@@ -201,6 +203,12 @@ class Import:
                 raise ValidationError({"scene": f"There is no scene “{slug[:50]}” you work in."})
             self.scenes[slug] = self.make_scene(slug)
         return self.scenes[slug]
+
+
+def _untouched(unit: KnowledgeUnit, number: int, fields: Mapping[str, Any]) -> bool:
+    """Say whether a row still says what it said when it was exported."""
+    seen = Revision.objects.filter(unit=unit, number=number).first()
+    return seen is not None and all(getattr(seen, key) == value for key, value in fields.items())
 
 
 def _store(drafts: Sequence[Draft]) -> None:

@@ -127,9 +127,8 @@ def needs_approval(unit: KnowledgeUnit, revision: Revision) -> bool:
 
 
 def locked_units(pks: Iterable[int]) -> Iterable[KnowledgeUnit]:
-    """Lock in order of keys, so that two batches never wait for each other."""
-    units = KnowledgeUnit.objects.select_related("latest", "live", "scene")
-    return units.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk")
+    units = KnowledgeUnit.objects.filter(pk__in=pks)
+    return units.select_related("latest", "live", "scene").locked()
 
 
 def locked_unit(pk: int) -> KnowledgeUnit:

@@ -73,7 +73,7 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 _DIGITS = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_WORDS = rf"\b(?:half an?|{'|'.join(ENGLISH)})\b|[零一二两三四五六七八九十百半]+"
+_WORDS = rf"\b(?:half an?|{'|'.join(ENGLISH)})\b|[零一二两三四五六七八九十百半]{{1,9}}"
 _UNITS = {**SECONDS, **WORKING, **CURRENCIES, **MEASURES, **dict.fromkeys(PERCENT)}
 _SPOKEN = [name for name in _UNITS if name[0].isalpha()]
 _SYMBOLS = [name for name in CURRENCIES if len(name) < 4 and name not in {"元", "块"}]

@@ -181,8 +181,7 @@ def with_lacking() -> QuerySet[EmbeddingIndex]:
 
 def _locked(pk: int) -> EmbeddingIndex:
     # Not against those who only refer to the row: writers of vectors don't wait for it.
-    locked = EmbeddingIndex.objects.select_for_update(of=("self",), no_key=True)
-    return locked.select_related("job").get(pk=pk)
+    return EmbeddingIndex.objects.select_for_update(no_key=True).get(pk=pk)
 
 
 def _refuse_if_busy(index: EmbeddingIndex) -> None:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from knowledge.differing import COMPARED, shown
 from knowledge.models import KnowledgeUnit, Publication, Revision, Scene, UnitStatus
 from knowledge.publishing import ApprovalNeeded as ApprovalNeeded
 from knowledge.publishing import Contradiction as Contradiction
@@ -138,7 +139,7 @@ def _add_revision(unit: KnowledgeUnit, revision: Revision) -> None:
 def _what_others_changed(unit: KnowledgeUnit, latest: Revision, based_on: int) -> str:
     seen = Revision.objects.filter(unit=unit, number=based_on).first()
     names = [n for n in REVISION_FIELDS if seen and getattr(seen, n) != getattr(latest, n)]
-    what = "; ".join(f"{name} is now “{getattr(latest, name)}”" for name in names)
+    what = "; ".join(f"{COMPARED[name]}: now “{shown(latest, name)}”" for name in names)
     return (
         f"{latest.author} saved revision {latest.number} at {latest.created_at:%H:%M} UTC, after "
         f"you opened revision {based_on}. {what or 'Its text differs'}. Take what you need from "

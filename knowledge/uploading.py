@@ -11,6 +11,7 @@ from django.db import transaction
 
 from knowledge import jobs
 from knowledge.importing import Import, Line, drafted, publish, publishable
+from knowledge.indexing import analyse
 from knowledge.models import ImportFile, Job, Scene
 from knowledge.reading import Row, read_rows
 from wowconsole.errors import Invalid
@@ -119,6 +120,7 @@ def _import(job: Job, file: ImportFile) -> None:
         _write(job, file, work, rows[start : start + CHUNK_ROWS])
     if file.publish and not file.dry_run:
         _publish(job, file, len(rows))
+        analyse()
 
 
 def _write(job: Job, file: ImportFile, work: Import, rows: list[Row]) -> None:

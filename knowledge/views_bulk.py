@@ -147,6 +147,7 @@ def bulk_detail(request: UserRequest, public_id: str) -> HttpResponse:
     context = {
         "edit": edit,
         "label": _label(edit),
+        "wanted": _wanted(edit),
         "page": page,
         "shown": [(change.unit, _told(change, edit)) for change in page],
         "skipped": told_to(request.user, edit.skipped),
@@ -154,6 +155,24 @@ def bulk_detail(request: UserRequest, public_id: str) -> HttpResponse:
         "may_undo": can(request.user, "knowledge.write") and _undoable(edit, page.paginator.count),
     }
     return render(request, "knowledge/bulk_detail.html", context)
+
+
+def _wanted(edit: BulkEdit) -> list[tuple[str, str]]:
+    """Return what was asked for, in the words of the form."""
+    form = form_for(Operation(edit.operation))
+    return [(str(form[name].label), _worded(value)) for name, value in edit.parameters.items()]
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return (
+        ", ".join(value)
+        if isinstance(value, list)
+        else "none"
+        if value in ("", None)
+        else str(value)
+    )
 
 
 def _undoable(edit: BulkEdit, changed: int) -> bool:
@@ -179,7 +198,7 @@ def _told(change: BulkChange, edit: BulkEdit) -> list[tuple[str, list[Piece]]]:
 @requires("knowledge.write")
 def bulk_undo(request: UserRequest, public_id: str) -> HttpResponse:
     edit = bulk_undoing.undo(edit=_edit(request, public_id), by=request.user)
-    _report(request, len(edit.undo_skipped), "as it was before")
+    _report(request, len(edit.undo_skipped), "as before")
     return redirect("knowledge:bulk-detail", edit.public_id)
 
 

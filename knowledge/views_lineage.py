@@ -53,9 +53,10 @@ def unit_lineage(request: UserRequest, pk: int) -> HttpResponse:
 def unit_merge(request: UserRequest, pk: int) -> HttpResponse:
     unit = _unit(request, pk)
     if request.method == "GET":
-        others = _others(request, numbers_in(",".join(request.GET.getlist("others"))))
+        asked = ",".join(request.GET.getlist("others"))
+        others = _others(request, numbers_in(asked))
         form = MergeForm(initial=merged_initial([unit, *others]))
-        return _merge_page(request, unit, form, others)
+        return _merge_page(request, unit, form, others, asked=asked)
     form = MergeForm(request.POST)
     if not form.is_valid():
         return _merge_page(request, unit, form, [], status=422)
@@ -102,8 +103,10 @@ def _merge_page(
     form: MergeForm,
     others: list[KnowledgeUnit],
     status: int = 200,
+    asked: str = "",
 ) -> HttpResponse:
     context = {"unit": unit, "form": form, "others": others, "suggestions": _suggestions(unit)}
+    context |= {"asked": asked}
     return render(request, "knowledge/unit_merge.html", context, status=status)
 
 

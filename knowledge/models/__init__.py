@@ -43,8 +43,8 @@ from knowledge.models.units import (
     SceneQuerySet,
     UnitQuerySet,
     UnitStatus,
-    VocabularyWord,
     Validity,
+    VocabularyWord,
     Words,
 )
 
@@ -87,7 +87,7 @@ __all__ = [
     "SubmissionState",
     "UnitQuerySet",
     "UnitStatus",
-    "VocabularyWord",
     "Validity",
+    "VocabularyWord",
     "Words",
 ]

@@ -87,6 +87,16 @@ class UnitQuerySet(models.QuerySet["KnowledgeUnit"]):
         """Fetch what a list shows of each unit, in one query."""
         return self.select_related("scene", "latest", "live", "owner")
 
+    def locked(self) -> Self:
+        """Lock the units in order of keys, so that two batches never wait for each other.
+
+        Then fetch them. One statement would join revisions before it waits for a lock, and
+        miss those that whoever held it has made live.
+        """
+        units = self.order_by("pk")
+        list(units.select_related(None).select_for_update(of=("self",)).only("pk"))
+        return units
+
 
 class KnowledgeUnit(models.Model):
     """One rule: a condition and the answer or action that follows from it.

@@ -165,7 +165,7 @@ class ApplyTests(BulkTestCase):
         assert not BulkEdit.objects.exists()
 
     def test_the_number_of_queries_does_not_grow(self):
-        with self.assertNumQueries(10):
+        with self.assertNumQueries(11):
             self.apply(REPLACE)
 
     def test_high_risk_rules_wait_for_an_approver(self):
@@ -318,6 +318,7 @@ class PageTests(BulkTestCase):
         url = f"{self.new}?{page.wsgi_request.GET.urlencode()}"
         page = self.client.post(url, {"seen": page.context["seen"]}, follow=True)
         self.assertContains(page, "3 rules changed")
+        assert ("Match case", "No") in page.context["wanted"]
         edit = BulkEdit.objects.get()
         undo = reverse("knowledge:bulk-undo", args=[edit.public_id])
         self.assertContains(page, undo)

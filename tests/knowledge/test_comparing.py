@@ -10,6 +10,7 @@ import json
 import re
 from itertools import combinations
 from pathlib import Path
+from time import process_time
 
 from django.conf import settings
 from django.test import SimpleTestCase
@@ -33,6 +34,11 @@ def between(left, right, **options):
 
 
 class QuantityTests(SimpleTestCase):
+    def test_numerals_without_end_are_read_in_no_time(self):
+        started = process_time()
+        quantities("一" * 4000)
+        assert process_time() - started < 1
+
     def test_numbers_are_read_with_their_units(self):
         for text, wanted in (
             ("within 30 days", [("duration", 30 * 86400, "")]),
@@ -66,6 +72,12 @@ class QuantityTests(SimpleTestCase):
 
 
 class CompareTests(SimpleTestCase):
+    def test_answers_of_a_thousand_sentences_are_compared_in_no_time(self):
+        long, other = rule("a\n" * 2000), rule("b\n" * 2000)
+        started = process_time()
+        compare(long, other)
+        assert process_time() - started < 0.5
+
     def test_what_differs_is_named(self):
         for left, right, reason in (
             ("Back within 30 days.", "Back within 14 days.", "“30 days” against “14 days”"),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from time import process_time
 
 from django.test import SimpleTestCase
 
@@ -11,6 +12,12 @@ DEMO = Path(__file__).parents[2] / "wowconsole" / "demo" / "units.jsonl"
 
 
 class FlagTests(SimpleTestCase):
+    def test_what_repeats_itself_without_end_is_read_in_no_time(self):
+        started = process_time()
+        for text in ("{{" * 4000, "$(" * 4000, "\n" + "#" * 8000):
+            flags(text)
+        assert process_time() - started < 0.5
+
     def test_what_is_obviously_meant_for_a_machine_is_flagged(self):
         for text in (
             "You get <b>$5</b>.",

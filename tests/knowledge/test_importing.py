@@ -77,10 +77,19 @@ class ImportTests(TestCase):
         self.run_rows({**ROW, "content": "B"})
         stale = self.run_rows({**ROW, "content": "C", "revision": "1"})[0]
         assert stale.action == "refused"
-        assert "content is now “B”" in stale.error
+        assert "Answer or action: now “B”" in stale.error
         assert self.run_rows({**ROW, "content": "B", "revision": 1})[0].action == "unchanged"
         assert self.run_rows({**ROW, "content": "C", "revision": 2})[0].action == "revised"
         assert self.run_rows({**ROW, "content": "D", "revision": 9})[0].action == "refused"
+
+    def test_a_row_that_nobody_touched_is_no_stale_edit_of_what_others_wrote(self):
+        self.run_rows(ROW)
+        self.run_rows({**ROW, "content": "B"})
+        exported = self.run_rows({**ROW, "revision": 1}, publisher=make_user("approver"))[0]
+        assert exported.action == "unchanged"
+        assert "edited here since" in exported.error
+        unit = KnowledgeUnit.objects.get()
+        assert (unit.latest.content, unit.live) == ("B", None)
 
     def test_a_rule_without_a_name_is_known_by_its_number_here_and_not_elsewhere(self):
         unit = make_unit(scene=self.scene, author=self.author)
@@ -92,7 +101,7 @@ class ImportTests(TestCase):
     def test_a_row_of_nothing_new_costs_few_queries(self):
         rows = [{**ROW, "external_id": f"r{number}"} for number in range(5)]
         self.run_rows(*rows)
-        with self.assertNumQueries(4):  # savepoint, scenes, known rules
+        with self.assertNumQueries(5):  # savepoint, scenes, known rules: locked, then read
             assert {line.action for line in self.run_rows(*rows)} == {"unchanged"}
 
 
