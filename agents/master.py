@@ -25,16 +25,15 @@ from agents.actions import (
 )
 from agents.calling import call_tool
 from agents.confirming import Call
+from agents.finding import find_rules_for
 from agents.grounding import grounded, invents
 from agents.models import Release, Tool, as_json
 from agents.prompting import Line, Message, Rule, build_messages
 from agents.streaming import ReplyStream
 from knowledge.models import Scene
-from knowledge.searching import Found, current_settings, search, shown_of
+from knowledge.searching import Found
 
 MOST_STEPS = 4  # engine calls in one turn; each costs the customer a second or two
-QUERY_LENGTH = 400  # characters of a message that are searched for
-WORDS_THAT_STAND_ALONE = 3
 SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
 
 
@@ -199,30 +198,6 @@ def find_rules(context: TurnContext) -> list[Found]:
     """
     [found] = find_rules_for([context.lines], scene=context.scene, audience=context.audience)
     return found
-
-
-def find_rules_for(
-    dialogues: Sequence[Sequence[Line]], *, scene: Scene | None, audience: Mapping[str, str]
-) -> list[list[Found]]:
-    """Return what `find_rules` does for several dialogues, in one batch."""
-    said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
-    queries = [query for texts in said for query in wordings(texts)]
-    settings = current_settings()
-    once = list(dict.fromkeys(queries))  # both wordings of a first message are the same
-    results = search(once, scene=scene, audience=audience, settings=settings)
-    found = dict(zip(once, results, strict=True))
-    pairs = zip(queries[::2], queries[1::2], strict=True)
-    return [shown_of(found[first] or found[second], settings) for first, second in pairs]
-
-
-def wordings(said: Sequence[str]) -> tuple[str, str]:
-    """Return what to search for, given what a customer said, oldest first: the better one first.
-
-    A message of a word or two says something only together with the one before it.
-    """
-    recent = [text[-QUERY_LENGTH:] for text in said[-2:]]
-    alone, joined = recent[-1], " ".join(recent)
-    return (joined, alone) if len(alone.split()) < WORDS_THAT_STAND_ALONE else (alone, joined)
 
 
 async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueAction:

@@ -13,7 +13,7 @@ from itertools import groupby
 from django.db.models import Q
 from pgvector.django import CosineDistance
 
-from agents.master import find_rules_for
+from agents.finding import find_rules_for
 from agents.prompting import Line
 from dialogues import noting
 from dialogues.history import lines_for

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.db.models import Q
 
-from agents.master import wordings
+from agents.finding import wordings
 from dialogues.models import Event, EventKind, Role, Turn, TurnQuestion, TurnStatus
 from knowledge.embedding import EmbeddingFailed
 from knowledge.indexing import embed_for, live_index

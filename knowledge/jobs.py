@@ -52,9 +52,13 @@ def start(*, task: str, title: str, by: User, total: int = 0) -> Job:
     return job
 
 
-def send(job: Job) -> None:
-    """Put the job's task on the queue; a repeated delivery does no harm."""
-    current_app.send_task(job.task, [job.pk])
+def send(job: Job, *, expires: float | None = None) -> None:
+    """Put the job's task on the queue; a repeated delivery does no harm.
+
+    Args:
+        expires: seconds after which it is not worth delivering any more.
+    """
+    current_app.send_task(job.task, [job.pk], expires=expires)
 
 
 def cancel(job: Job) -> None:
@@ -123,7 +127,7 @@ def at_work(job_pk: int) -> Iterator[Job | None]:
 def resend_silent() -> None:
     """Send again what no process works on; from beat."""
     for job in Job.objects.silent().exclude(created_at__gt=_ago(LEASE_SECONDS / 4)):
-        send(job)
+        send(job, expires=LEASE_SECONDS / 2)  # busy workers get few copies
 
 
 def _claim(job_pk: int) -> Job | None:

@@ -166,13 +166,8 @@ def _wanted(edit: BulkEdit) -> list[tuple[str, str]]:
 def _worded(value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    return (
-        ", ".join(value)
-        if isinstance(value, list)
-        else "none"
-        if value in ("", None)
-        else str(value)
-    )
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return "none" if value is None or not text else text
 
 
 def _undoable(edit: BulkEdit, changed: int) -> bool:

@@ -226,7 +226,7 @@ class FailureTests(EngineMixin, TestCase):
         assert await sync_to_async(texts)(conversation) == ["Yes, it is."]
 
     async def test_a_fault_of_our_own_is_an_apology_too(self):
-        with mock.patch("agents.master.search", side_effect=RuntimeError("index is gone")):
+        with mock.patch("agents.finding.search", side_effect=RuntimeError("index is gone")):
             turn = await self.apologises()
         assert "index is gone" in turn.error
 

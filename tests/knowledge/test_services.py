@@ -71,7 +71,7 @@ class ReviseTests(TestCase):
 
     def test_the_second_of_two_editors_sees_what_the_first_changed(self):
         self.revise(self.first, content="You get $6.")
-        with pytest.raises(services.StaleEdit, match=r"Answer or action: now “You get \$6\.”") as caught:
+        with pytest.raises(services.StaleEdit, match=r"action: now “You get \$6\.”") as caught:
             self.revise(self.second, content="You get $7.")
         assert self.first.username in str(caught.value)
         assert self.unit.revisions.count() == 2
