@@ -20,7 +20,7 @@ class RetrievalSettings(models.Model):
     What each threshold means, and where its default was measured: knowledge/searching.py.
     """
 
-    min_similarity = models.FloatField(default=0.84)  # cosine of the best hook, -1 to 1
+    min_similarity = models.FloatField(default=0.85)  # cosine of the best hook, -1 to 1
     min_companion = models.FloatField(default=0.81)  # of further rules, once one has passed
     far_behind = models.FloatField(default=0.03)  # cosine behind the best, still shown
     min_coverage = models.FloatField(default=0.6)  # share of the question's words in one hook

@@ -187,3 +187,8 @@ class ExportTests(PageTests):
             text = self.client.get(self.url("unit-export"), query).getvalue().decode()
             assert "Late" in text
             assert "Hidden" not in text
+
+    def test_the_links_keep_the_filter_that_the_list_has_now(self):
+        response = self.client.get(self.url("unit-list"), {"q": "Late"}, headers=HTMX)
+        for kind in ("xlsx", "csv", "jsonl"):
+            self.assertContains(response, f"?q=Late&amp;format={kind}")
