@@ -37,14 +37,16 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _questions(count: int) -> list[tuple[str, str]]:
-    """Return (question, external id of the rule that answers it), from the demo dialogues.
+    """Return (question, external id of the rule that answers it, "" for none).
 
-    They are openings of talks, in words that are no hook of any rule. Each good dialogue
-    whose first reply rests on a rule gives one.
+    First come openings of the demo's talks whose first reply rests on a rule, in words that
+    are no hook of any rule; then, up to `count`, practice questions that no rule answers.
     """
     openings = [(talk["turns"][0], talk["turns"][1]) for talk in read("dialogues.jsonl")]
     asked = [(said["text"], reply.get("knowledge") or [""]) for said, reply in openings]
-    return [(text, cited[0]) for text, cited in asked if cited[0]][:count]
+    answerable = [(text, cited[0]) for text, cited in asked if cited[0]]
+    practice = [row for row in read("practice.jsonl") if row["kind"] == "no_rule"]
+    return [*answerable, *((row["customer"], "") for row in practice)][:count]
 
 
 def retrieval(count: int, units: int | None = None) -> Figures:
@@ -54,23 +56,27 @@ def retrieval(count: int, units: int | None = None) -> Figures:
 
 def _retrieval(count: int) -> Figures:
     """Search beside embedding alone and a bare round trip."""
-    questions = [question for question, _ in _questions(count)]
+    asked = _questions(count)
+    questions = [question for question, _ in asked]
     search(questions[:1], scene=None)  # loads the model, opens the connection
     hybrid = [_timed(lambda q=q: search([q], scene=None)) for q in questions]  # type: ignore[misc]
     embedding = [_timed(lambda q=q: embed_queries([q])) for q in questions]  # type: ignore[misc]
-    found = [
-        [item.external_id for item in search([question], scene=None)[0]]
-        for question, _ in _questions(count)
-    ]
-    wanted = [external_id for _, external_id in _questions(count)]
+    found = {
+        question: [item.external_id for item in search([question], scene=None)[0]]
+        for question in questions
+    }
+    answers = [(wanted, found[question]) for question, wanted in asked if wanted]
+    nothing = [not found[question] for question, wanted in asked if not wanted]
     return {
         "count": len(questions),
         "units": KnowledgeUnit.objects.filter(live__isnull=False).count(),
         "hybrid": spread(hybrid),
         "embedding_alone": spread(embedding),
         "database_round_trip": spread([_timed(_round_trip) for _ in questions]),
-        "hit_at_1": _share([w in f[:1] for w, f in zip(wanted, found, strict=True)]),
-        "hit_at_3": _share([w in f[:3] for w, f in zip(wanted, found, strict=True)]),
+        "answerable": len(answers),
+        "hit_at_1": _share([wanted in ids[:1] for wanted, ids in answers]),
+        "hit_at_3": _share([wanted in ids[:3] for wanted, ids in answers]),
+        "silent_on_unanswerable": _share(nothing),
     }
 
 
@@ -80,8 +86,8 @@ def _round_trip() -> None:
         cursor.fetchone()
 
 
-def _share(truths: Sequence[bool]) -> float:
-    return round(sum(truths) / len(truths), 3)
+def _share(truths: Sequence[bool]) -> float | None:
+    return round(sum(truths) / len(truths), 3) if truths else None
 
 
 def publish(count: int) -> Figures:
@@ -129,8 +135,9 @@ async def _turn(count: int) -> Figures:
     for question, external_id in _questions(count):
         answered = await _answer(question)
         turns.append(answered)
-        units = answered.units.filter(cited=True, unit__external_id=external_id)
-        cited.append(await units.aexists())
+        if external_id:
+            units = answered.units.filter(cited=True, unit__external_id=external_id)
+            cited.append(await units.aexists())
     alone = [await _engine_alone(answered) for answered in turns]
     own = [
         answered.timings["total_ms"] - answered.timings["engine_ms"] - answered.timings["tools_ms"]
