@@ -12,7 +12,6 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from wowconsole.demo.content import read
 RULES_SHOWN = 3
 HELD_OUT_SHARE = 0.15  # of rules and of practice rows: the model never sees them
 KNOWN_AMONG_FOUND = 0.9  # share of rows whose rule is shown even if search missed it
-SMALL_TALK_REPEATS = 3  # greetings are few, and search finds rules for them too
 SEED = 17
 
 Row = dict[str, Any]
@@ -77,18 +75,12 @@ def rows() -> tuple[list[Row], list[Row]]:
     dice = random.Random(SEED)  # noqa: S311 (not a secret)
     shelf = Shelf()
     samples = [*_of_units(), *_of_practice(), *_of_dialogues()]
-    samples += [other for sample in samples * 2 if (other := _renumbered(sample, dice))]
-    samples += [sample for sample in samples if _is_small_talk(sample)] * SMALL_TALK_REPEATS
+    samples += [other for sample in samples if (other := _renumbered(sample, dice))]
     dice.shuffle(samples)
     split: tuple[list[Row], list[Row]] = ([], [])
     for sample in samples:
         split[sample.held_out].append(_row(sample, shelf, dice))
     return split
-
-
-def _is_small_talk(sample: Sample) -> bool:
-    """Say whether nothing was asked: whatever rules search finds, none is to be used."""
-    return not sample.cited and sample.action.name == "reply" and not sample.held_out
 
 
 def _renumbered(sample: Sample, dice: random.Random) -> Sample | None:
@@ -123,33 +115,19 @@ def _row(sample: Sample, shelf: Shelf, dice: random.Random) -> Row:
         prompt="default",
         tools=read("tools.json"),
         rules=rules,
-        lines=[*_earlier(sample, shelf, dice), *sample.lines],
+        lines=[*_earlier(shelf, dice), *sample.lines] if len(sample.lines) == 1 else sample.lines,
     )
     completion = [{"role": "assistant", "content": action.as_json()}]
     return {"prompt": messages, "completion": completion}
 
 
-def _earlier(sample: Sample, shelf: Shelf, dice: random.Random) -> list[Line]:
-    """Return, now and then, another matter that was dealt with before: talks have a past."""
-    if len(sample.lines) > 1 or dice.random() > 0.3:
+def _earlier(shelf: Shelf, dice: random.Random) -> list[Line]:
+    """Return, now and then, another question and its answer: talks have a past."""
+    if dice.random() > 0.2:
         return []
-    if sample.cited and sample.action.name == "reply" and dice.random() < 0.5:
-        return dice.choice(_finished_calls())  # an order number is known, and not what is asked
     unit = dice.choice(shelf.units)
     question = dice.choice(unit["questions"][:3])
     return [Line("customer", question), Line("agent", unit["content"])]
-
-
-@cache
-def _finished_calls() -> list[list[Line]]:
-    """Return the practice exchanges in which a tool was called and its result told."""
-    return [
-        [*_lines(entry["history"]), Line("agent", entry["target"]["reply"])]
-        for number, entry in enumerate(read("practice.jsonl"))
-        if entry["kind"].startswith("after_")
-        and entry["target"]["action"]["name"] == "reply"
-        and not is_held_out(f"practice {number}")
-    ]
 
 
 def _of_units() -> Iterator[Sample]:
