@@ -228,4 +228,4 @@ class SpeedTests(ConflictTests):
         draft = self.unit(condition="When boots number 42 came back bags")
         started = perf_counter()
         conflicts.check(draft.latest)
-        assert perf_counter() - started < 1
+        assert perf_counter() - started < 5  # comparing with each would take 20

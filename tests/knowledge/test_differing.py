@@ -1,6 +1,6 @@
 """Word diffs, and who wrote which words."""
 
-from time import perf_counter
+from time import process_time
 
 from django.test import SimpleTestCase
 
@@ -36,12 +36,12 @@ class PieceTests(SimpleTestCase):
             assert "".join(text for kind, text in parts if kind != "removed") == new
 
     def test_the_longest_texts_take_less_than_a_page_may(self):
-        started = perf_counter()
+        started = process_time()
         for period in (2, 3, 700):
             old = " ".join(f"{number % period:x}" for number in range(1300))
             new = " ".join(f"{number * 7 % (period + 1):x}" for number in range(1300))
             told(old, new)
-        assert perf_counter() - started < 1
+        assert process_time() - started < 1
 
 
 class BlameTests(SimpleTestCase):
