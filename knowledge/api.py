@@ -107,6 +107,12 @@ class RestoreRevisionSerializer(serializers.Serializer[Any]):
     based_on = serializers.IntegerField()
 
 
+class PublishSerializer(serializers.Serializer[Any]):
+    """`revision`: number of the revision that was read; left out: whatever is the newest."""
+
+    revision = serializers.IntegerField(required=False, min_value=1)
+
+
 class SceneViewSet(
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
@@ -174,10 +180,12 @@ class UnitViewSet(
         conflicts.check_soon(unit)
         return self._answer(unit)
 
-    @extend_schema(request=None, responses=UnitSerializer)
+    @extend_schema(request=PublishSerializer, responses=UnitSerializer)
     @action(detail=True, methods=["post"])
     def publish(self, request: Request, pk: str) -> Response:
-        return self._answer(services.publish_unit(unit=self.get_object(), by=self.user))
+        """Let agents use the newest text; 409 if that is not the `revision` you name."""
+        seen = self._valid(PublishSerializer).get("revision")
+        return self._answer(services.publish_unit(unit=self.get_object(), by=self.user, seen=seen))
 
     @extend_schema(request=None, responses=UnitSerializer)
     @action(detail=True, methods=["post"])

@@ -14,7 +14,8 @@ from knowledge.models import Words
 SETTINGS_OF_GRAPH = """
 SET LOCAL hnsw.iterative_scan = relaxed_order;
 SET LOCAL hnsw.ef_search = 200;
-SET LOCAL plan_cache_mode = force_custom_plan
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL jit = off
 """
 
 # What an agent may use, and for this customer. A limit that nothing is known of excludes.
@@ -41,8 +42,9 @@ _SIMILARITY = "((1 - (stored.embedding <=> asked.vector)) - ({offset!r})) / {slo
 _GRAPH = "(stored.embedding::vector({dimensions})) <=> asked.vector"
 
 # `asked.rare`: a hook with `needed` of a question's n words holds at least one of its
-# n - needed + 1 rarest, so only those are looked up. How common a word is, is what ANALYZE
-# last saw; a word that is not listed there is rare.
+# n - needed + 1 rarest, and at least two of its n - needed + 2 rarest (`asked.pairs`), so only
+# those are looked up. How common a word is, is what ANALYZE last saw; a word that is not listed
+# there is rare.
 # The meaning of a rule is its best hook and its whole text together (short wordings resemble
 # each other in style), and a little the words that it shares with the question.
 _HYBRID = """
@@ -63,18 +65,27 @@ counted AS (
            greatest(%(min_matched)s, ceil(%(min_coverage)s * cardinality(lexemes)))::int AS needed
     FROM question
 ),
-asked AS MATERIALIZED (
-    SELECT *, (
-        SELECT string_agg(
-            '''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | '
-        )::tsquery
-        FROM (
-            SELECT lexeme FROM unnest(lexemes) AS lexeme LEFT JOIN common USING (lexeme)
-            ORDER BY coalesce(share, 0), lexeme
-            LIMIT greatest(asked_words - needed + 1, 0)
-        ) AS rarest
-    ) AS rare
+sorted AS MATERIALIZED (
+    SELECT *, ARRAY(
+        SELECT '''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''''
+        FROM unnest(lexemes) AS lexeme LEFT JOIN common USING (lexeme)
+        ORDER BY coalesce(share, 0), lexeme
+    ) AS rarest
     FROM counted
+),
+asked AS MATERIALIZED (
+    SELECT number, vector, lexemes, asked_words, needed,
+           nullif(array_to_string(rarest[:asked_words - needed + 1], ' | '), '')::tsquery AS rare,
+           (
+               SELECT string_agg(format(
+                   '%%s & (%%s)',
+                   rarest[place],
+                   array_to_string(rarest[place + 1 : asked_words - needed + 2], ' | ')
+               ), ' | ')::tsquery
+               FROM generate_series(1, asked_words - needed + 1) AS place
+               WHERE needed > 1
+           ) AS pairs
+    FROM sorted
 ),
 by_vector AS (
     SELECT asked.number, hit.*
@@ -93,7 +104,7 @@ by_words AS (
     FROM asked CROSS JOIN LATERAL (
         SELECT hook.id AS hook_id, hook.unit_id
         FROM knowledge_hook AS hook
-        WHERE hook.words @@ asked.rare
+        WHERE hook.words @@ coalesce(asked.pairs, asked.rare)
           AND length(hook.words) - length(ts_delete(hook.words, asked.lexemes)) >= asked.needed
           AND {hook_allowed}
         ORDER BY ts_rank_cd(hook.words, asked.rare, 1) DESC

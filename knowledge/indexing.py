@@ -1,4 +1,4 @@
-"""Vectors of hooks: which indexes are kept, their contents and their graphs in the database.
+"""Vectors of hooks: which indexes are kept, their contents in the database.
 
 Publishing writes into every index that is live, ready or being built. Only the live one must
 succeed: an experiment never stops a publication. Where another embedder fails, its index
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from knowledge import graphs
 from knowledge.embedding import EMBEDDING_DIMENSIONS, MODEL_NAME, EmbeddingFailed, embed
 from knowledge.models import (
     KEPT_UP,
@@ -29,15 +30,6 @@ logger = logging.getLogger(__name__)
 
 EMBED_BATCH = 64  # texts per call: longer batches hold the embedder's lock too long
 ROWS_AT_ONCE = 500
-
-# Per index a graph over its own rows: 16 links, 64 candidates while it is built, the values
-# that gave recall .98 at 100,000 rows.
-GRAPH = """
-CREATE INDEX {concurrently} IF NOT EXISTS {name} ON knowledge_hookvector
-USING hnsw ((embedding::vector({dimensions})) vector_cosine_ops)
-WITH (m = 16, ef_construction = 64) WHERE index_id = {pk}
-"""
-
 
 WRITING = 3_700_517  # advisory lock: shared by who writes vectors, see `no_publication`
 
@@ -66,21 +58,8 @@ def live_index() -> EmbeddingIndex:
         defaults={"name": MODEL_NAME, "embedder": "e5", "dimensions": EMBEDDING_DIMENSIONS},
     )
     if created:
-        make_graph(index)
+        graphs.make_graph(index)
     return index
-
-
-def graph_name(index: EmbeddingIndex) -> str:
-    """Return what the database calls the index's graph."""
-    return f"hook_vector_graph_{int(index.pk)}"
-
-
-def make_graph(index: EmbeddingIndex) -> None:
-    """Build the HNSW graph of an index; outside a transaction, writers are not locked out."""
-    concurrently = "" if connection.in_atomic_block else "CONCURRENTLY"
-    names = {"name": graph_name(index), "pk": int(index.pk), "concurrently": concurrently}
-    with connection.cursor() as cursor:
-        cursor.execute(GRAPH.format(dimensions=int(index.dimensions), **names))
 
 
 def analyse() -> None:

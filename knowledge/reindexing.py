@@ -12,12 +12,12 @@ import logging
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from knowledge import indexing, jobs, scaling
+from knowledge import graphs, indexing, jobs, scaling
 from knowledge.embedding import EmbeddingFailed, embed
 from knowledge.models import EmbeddingIndex, Hook, HookVector, IndexState, Job
 from wowconsole.errors import Invalid, Refused
@@ -31,10 +31,6 @@ VECTORS_DELETED_AT_ONCE = 5000
 MAX_DIMENSIONS = 2000  # pgvector's HNSW takes no more
 SCALING = "Its similarities are compared with those of the index in use"
 PROBE = "Where is my order?"
-
-BROKEN_GRAPH = """
-SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid
-"""
 
 
 class IndexNotReady(Refused):
@@ -105,7 +101,7 @@ def build(job_pk: int) -> None:
             return
         jobs.advance(job, done=job.done)  # a cancelled job may be of an index retired since
         index = EmbeddingIndex.objects.get(job=job)
-        _make_graph(index)
+        graphs.make_graph(index)
         while indexing.missing(index).exists():
             _fill(index, job)
         _measure_scale(index, job)
@@ -162,7 +158,7 @@ def free(job_pk: int) -> None:
         if job is None:
             return
         index = EmbeddingIndex.objects.get(job=job, state=IndexState.RETIRED)
-        _drop_graph(index)  # first: rows leave a table faster than a graph
+        graphs.drop_graphs(index)  # first: rows leave a table faster than a graph
         vectors = HookVector.objects.filter(index=index)
         total = job.done + vectors.count()
         while rows := list(vectors.values_list("pk", flat=True)[:VECTORS_DELETED_AT_ONCE]):
@@ -235,17 +231,3 @@ def _made_ready(index: EmbeddingIndex) -> bool:
     building = EmbeddingIndex.objects.filter(pk=index.pk, state=IndexState.BUILDING)
     building.update(state=IndexState.READY)
     return True
-
-
-def _make_graph(index: EmbeddingIndex) -> None:
-    """Make the index's graph, again if a process died while making it."""
-    with connection.cursor() as cursor:
-        cursor.execute(BROKEN_GRAPH, [indexing.graph_name(index)])
-        if cursor.fetchone():
-            _drop_graph(index)
-    indexing.make_graph(index)
-
-
-def _drop_graph(index: EmbeddingIndex) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX IF EXISTS {indexing.graph_name(index)}")

@@ -2,7 +2,16 @@
 
 from celery import shared_task
 
-from knowledge import bulk_applying, conflicts, jobs, measuring, reindexing, submitting, uploading
+from knowledge import (
+    bulk_applying,
+    conflicts,
+    graphs,
+    jobs,
+    measuring,
+    reindexing,
+    submitting,
+    uploading,
+)
 
 
 @shared_task
@@ -24,6 +33,12 @@ def build_index(job_pk: int) -> None:
 @shared_task
 def free_index(job_pk: int) -> None:
     reindexing.free(job_pk)
+
+
+@shared_task
+def keep_scene_graphs() -> None:
+    """Every ten minutes, from beat: a scene that has grown is searched through its own graph."""
+    graphs.keep_scene_graphs()
 
 
 @shared_task

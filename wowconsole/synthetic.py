@@ -1,9 +1,10 @@
 """Synthetic rules and questions, written with COPY, to measure the search on.
 
-Words are of a Zipf distribution, vectors of unit length and in clusters. Each rule has three
-hooks (title, condition, whole text), a twentieth has expired, a fifth is for one channel.
-Questions are rules' hooks turned a little away, with half of a condition's words; one in ten
-has a misspelt word, another one a code.
+Words are of a Zipf distribution, vectors of unit length and in clusters: rules of one topic,
+which are of one scene. Each rule has three hooks (title, condition, whole text), a twentieth has
+expired, a fifth is for one channel. Questions are rules' hooks turned a little away, with half of
+a condition's words; one in ten has a misspelt word, another one a code. In a scene its own rules
+are asked about.
 """
 
 import random
@@ -19,7 +20,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector
 
-from knowledge import indexing, vocabulary
+from knowledge import graphs, indexing, vocabulary
 from knowledge.embedding import EMBEDDING_DIMENSIONS
 from knowledge.models import EmbeddingIndex, HookKind, Scene
 
@@ -44,17 +45,23 @@ class Question:
 
 
 @transaction.atomic
-def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, list[Question]]:
-    """Write synthetic rules and return the index and questions about them."""
+def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, dict[str, list[Question]]]:
+    """Write synthetic rules; return the index, and questions by what they are asked of.
+
+    That is a scene's slug, or "everything".
+    """
     dice, chance = np.random.default_rng(7), random.Random(7)  # noqa: S311  # not a secret
     words = Vocabulary(dice)
     index = indexing.live_index()
     definitions = _drop_indexes("hook_words", "hook_trigrams", f"hook_vector_graph_{index.pk}")
     scenes = [Scene.objects.create(slug=slug, name=slug.title()) for slug in SCENE_SHARES]
-    of_unit = dice.choice([scene.pk for scene in scenes], units, p=list(SCENE_SHARES.values()))
+    clusters = units // UNITS_PER_CLUSTER + 1
+    of_cluster = dice.choice([s.pk for s in scenes], clusters, p=list(SCENE_SHARES.values()))
+    in_cluster = dice.integers(clusters, size=units)
+    of_unit = of_cluster[in_cluster]
     texts = [words.rule(number) for number in range(units)]
     _copy_rules(texts, [int(scene) for scene in of_unit], author)
-    vectors = clustered(units, dice)
+    vectors = clustered(in_cluster, dice)
     _copy_vectors(index, [int(scene) for scene in of_unit], vectors, dice)
     vocabulary.learn(words.words.tolist())
     with connection.cursor() as cursor:
@@ -62,16 +69,21 @@ def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, list[Que
         cursor.execute("SET LOCAL maintenance_work_mem = '1GB'")
         for definition in definitions:
             cursor.execute(definition)
+        graphs.keep_scene_graphs()
         cursor.execute(
             "ANALYZE knowledge_knowledgeunit, knowledge_revision, "
             "knowledge_hook, knowledge_hookvector, knowledge_vocabularyword"
         )
-    asked = chance.sample(range(units), count)
-    turned = _turned(_turned(vectors[asked], HOOK_NOISE, dice), QUESTION_NOISE, dice)
-    return index, [
-        Question(words.question(texts[unit], chance), vector.tolist())
-        for unit, vector in zip(asked, turned, strict=True)
-    ]
+    about = {scene.slug: np.flatnonzero(of_unit == scene.pk).tolist() for scene in scenes}
+    questions = {}
+    for scope, rules in {"everything": range(units), **about}.items():
+        asked = chance.sample(rules, min(count, len(rules)))
+        turned = _turned(_turned(vectors[asked], HOOK_NOISE, dice), QUESTION_NOISE, dice)
+        questions[scope] = [
+            Question(words.question(texts[unit], chance), vector.tolist())
+            for unit, vector in zip(asked, turned, strict=True)
+        ]
+    return index, questions
 
 
 def _drop_indexes(*names: str) -> list[str]:
@@ -112,10 +124,10 @@ class Vocabulary:
         return " ".join(words)
 
 
-def clustered(count: int, dice: np.random.Generator) -> Floats:
-    """Return (count, EMBEDDING_DIMENSIONS) unit vectors around random centres."""
-    centres = _unit(dice.standard_normal((count // UNITS_PER_CLUSTER + 1, EMBEDDING_DIMENSIONS)))
-    return _turned(centres[dice.integers(len(centres), size=count)], SPREAD, dice)
+def clustered(clusters: NDArray[np.int64], dice: np.random.Generator) -> Floats:
+    """Return (rules, EMBEDDING_DIMENSIONS) unit vectors around their clusters' random centres."""
+    centres = _unit(dice.standard_normal((clusters.max() + 1, EMBEDDING_DIMENSIONS)))
+    return _turned(centres[clusters], SPREAD, dice)
 
 
 def _turned(vectors: Floats, noise: float, dice: np.random.Generator) -> Floats:

@@ -5,7 +5,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from pgvector.django import VectorField
 
@@ -104,7 +104,7 @@ class HookVector(models.Model):
     """The vector of one hook in one index, in a narrow table of its own.
 
     `scene_id` repeats the unit's, so that a search in one scene filters without a join. Each
-    index has its own HNSW graph over its rows (knowledge/indexing.py makes it).
+    index has its own HNSW graph over its rows (knowledge/graphs.py makes it).
     """
 
     index = models.ForeignKey(EmbeddingIndex, on_delete=models.CASCADE, related_name="vectors")
@@ -122,11 +122,19 @@ class HookVector(models.Model):
 
 class LabelledSetQuerySet(models.QuerySet["LabelledSet"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Keep the sets of the user's scenes, and those that are asked in every scene."""
+        """Keep the sets of the user's scenes.
+
+        A set of no scene holds customers' questions of several: it is seen by who works in the
+        scenes of all its rules, and by who made it.
+        """
         if sees_every_scene(user):
             return self
         scenes = Scene.objects.visible_to(user).order_by()
-        return self.filter(Q(scene__isnull=True) | Q(scene__in=scenes))
+        elsewhere = LabelledQuery.relevant.through.objects.filter(
+            ~Q(knowledgeunit__scene__in=scenes), labelledquery__labelled_set=OuterRef("pk")
+        )
+        general = Q(scene__isnull=True) & (~Exists(elsewhere) | Q(by=user.pk))
+        return self.filter(general | Q(scene__in=scenes))
 
 
 class LabelledSet(models.Model):

@@ -50,6 +50,15 @@ class UnitApiTests(ApiTests):
         assert self.post(f"{url}archive/").json()["status"] == "archived"
         assert self.post(f"{url}restore/").json()["status"] == "draft"
 
+    def test_publishing_names_the_revision_that_was_read(self):
+        url = f"{UNITS}{self.post(UNITS, ROW).json()['id']}/"
+        edit = {"content": "$4.", "based_on": 1}
+        self.client.patch(url, edit, content_type="application/json", headers=self.both)
+        stale = self.post(f"{url}publish/", {"revision": 1})
+        assert (stale.status_code, stale.json()["code"]) == (409, "stale_edit")
+        assert self.get(url).json()["live_revision"] is None
+        assert self.post(f"{url}publish/", {"revision": 2}).json()["live_revision"] == 2
+
     def test_a_revision_that_never_was_is_not_found(self):
         unit = make_unit(scene=self.scene)
         for number in (7, 10**12):

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test import TestCase
 
-from knowledge import indexing, services
+from knowledge import graphs, indexing, services
 from knowledge.embedding import EmbeddingFailed
 from knowledge.models import EmbeddingIndex, Hook, HookVector, IndexState, Publication
 from tests.factories import make_published_unit, make_unit, make_user
@@ -71,8 +71,8 @@ class IndexingTests(TestCase):
 
     def test_each_index_has_a_graph_of_its_own(self):
         index = make_index()
-        indexing.make_graph(index)
-        indexing.make_graph(index)
+        graphs.make_graph(index)
+        graphs.make_graph(index)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT indexdef FROM pg_indexes WHERE indexname = %s",

@@ -111,12 +111,19 @@ class SetTests(LabelTests):
         with pytest.raises(ValidationError):
             labelling.add_query(self.make(), "  ", [])
 
-    def test_whoever_works_in_the_scene_sees_the_set(self):
+    def test_whoever_works_in_all_its_rules_scenes_sees_a_set(self):
         self.make()
         self.make(name="Everywhere", scene=None)
         there, elsewhere = make_user("operator", [self.scene]), make_user("operator")
         assert LabelledSet.objects.visible_to(there).count() == 2
-        assert [s.name for s in LabelledSet.objects.visible_to(elsewhere)] == ["Everywhere"]
+        assert not LabelledSet.objects.visible_to(elsewhere)
+        assert LabelledSet.objects.visible_to(make_user("auditor")).count() == 2
+
+    def test_who_made_a_set_of_no_scene_sees_it(self):
+        maker = make_user("operator")
+        mine = self.make(name="Mine", scene=None)
+        LabelledSet.objects.filter(pk=mine.pk).update(by=maker)
+        assert list(LabelledSet.objects.visible_to(maker)) == [mine]
 
 
 class DemoSetTests(TestCase):

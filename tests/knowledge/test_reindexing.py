@@ -9,7 +9,17 @@ from django.db import IntegrityError, connection, transaction
 from django.test import TestCase, TransactionTestCase
 from django.urls import reverse
 
-from knowledge import indexing, jobs, labelling, measuring, reindexing, scaling, services, tasks
+from knowledge import (
+    graphs,
+    indexing,
+    jobs,
+    labelling,
+    measuring,
+    reindexing,
+    scaling,
+    services,
+    tasks,
+)
 from knowledge.labelling import Label
 from knowledge.models import EmbeddingIndex, HookVector, IndexState, JobState
 from knowledge.searching import search
@@ -111,7 +121,7 @@ class BuildingTests(IndexTestCase):
         assert index.job.state == JobState.DONE
         assert index.job.done == index.job.total == index.vectors.count()
         assert not indexing.missing(index).exists()
-        assert indexing.graph_name(index) in self.graphs()
+        assert graphs.graph_name(index) in self.graphs()
 
     def test_a_search_uses_the_model_of_the_index_it_searches(self):
         index = self.built()
@@ -279,7 +289,7 @@ class RetiringTests(IndexTestCase):
         index = self.fresh(index)
         assert (index.state, index.job.state) == (IndexState.RETIRED, JobState.DONE)
         assert not index.vectors.exists()
-        assert indexing.graph_name(index) not in self.graphs()
+        assert graphs.graph_name(index) not in self.graphs()
         assert self.live.vectors.exists()
 
     def test_publishing_leaves_a_retired_index_out(self):
@@ -380,15 +390,15 @@ class RaceTests(IndexMixin, TransactionTestCase):
 
     def test_a_graph_left_half_made_is_made_again(self):
         index = self.created()
-        name = indexing.graph_name(index)
-        indexing.make_graph(index)
+        name = graphs.graph_name(index)
+        graphs.make_graph(index)
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [name]
             )
         self.work(tasks.build_index, index.job_id)
         with connection.cursor() as cursor:
-            cursor.execute(reindexing.BROKEN_GRAPH, [name])
+            cursor.execute(graphs.BROKEN, [name])
             assert cursor.fetchone() is None
         assert name in self.graphs()
 

@@ -253,7 +253,7 @@ class IndexTests(TestCase):
 
     def test_the_graph_finds_what_exact_comparison_finds(self):
         exact = self.ask(near_misses=True)[0]
-        with patch("knowledge.searching.EXACT_UP_TO", 1):
+        with patch("knowledge.searching.is_large", return_value=True):
             assert ids(self.ask(near_misses=True)[0]) == ids(exact)
             other = make_scene()
             assert search(["a birthday present"], scene=other, near_misses=True) == [[]]
