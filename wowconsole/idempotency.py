@@ -7,7 +7,7 @@ who is not signed in has none.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -72,11 +72,22 @@ def _caller(request: HttpRequest) -> str | None:
 
 def _fingerprint(request: HttpRequest) -> str:
     digest = hashlib.sha256(request.get_full_path().encode() + b"\0")
-    # An upload may be larger than what is held in memory; its length stands for it.
-    is_upload = (request.content_type or "").startswith("multipart/")
-    length = request.headers.get("Content-Length", "").encode()
-    digest.update(length if is_upload else request.body)
+    if (request.content_type or "").startswith("multipart/"):
+        for part in _parts(request):  # not the body: its boundaries differ each time
+            digest.update(part)
+    else:
+        digest.update(request.body)
     return digest.hexdigest()
+
+
+def _parts(request: HttpRequest) -> Iterator[bytes]:
+    """Yield what an upload says: its fields, then its files piece by piece."""
+    yield repr(sorted(request.POST.lists())).encode()
+    for name, files in sorted(request.FILES.lists()):
+        for file in files:
+            yield repr((name, file.name, file.size)).encode()
+            yield from file.chunks()
+            file.seek(0)
 
 
 def _again(earlier: IdempotentRequest, asked: IdempotentRequest) -> HttpResponse:

@@ -16,7 +16,17 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, merge_con
 
 logger = structlog.stdlib.get_logger(__name__)
 
+
+def without_trace_of_refusals(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Drop the traceback that Django adds where it refused somebody: nothing failed."""
+    record = event.get("_record")
+    if getattr(record, "status_code", 500) < 500:
+        event.pop("exc_info", None)
+    return event
+
+
 SHARED: list[Any] = [
+    without_trace_of_refusals,
     merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from unittest import mock
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import TestCase
 from django.utils import timezone
 
@@ -90,3 +91,20 @@ class IdempotencyTests(TestCase):
         IdempotentRequest.objects.update(at=timezone.now() - timedelta(days=2))
         idempotency.forget_old()
         assert "Idempotency-Replayed" not in self.post()
+
+    def upload(self, content):
+        file = SimpleUploadedFile("rules.csv", content)
+        return self.client.post(
+            "/api/knowledge/import/",
+            {"file": file, "scene": self.scene.slug},
+            headers={"Authorization": f"Bearer {self.secret}", "Idempotency-Key": "file"},
+        )
+
+    def test_an_upload_is_known_by_its_content(self):
+        content = b"external_id,title,condition,content\nx1,Late,When late,Say sorry.\n"
+        first, again = self.upload(content), self.upload(content)
+        assert first.status_code == again.status_code
+        assert again["Idempotency-Replayed"] == "true"
+        assert KnowledgeUnit.objects.count() == 1
+        assert self.upload(content.replace(b"x1", b"x2")).status_code == 422
+        assert KnowledgeUnit.objects.count() == 1
