@@ -1,9 +1,8 @@
-"""REST API of models, releases and tools."""
+"""REST API of models and releases."""
 
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -12,7 +11,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from agents import services
-from agents.models import ModelVersion, Promotion, Release, Tool
+from agents.models import Composition, ModelVersion, Promotion, Release
+from knowledge.models import Scene
+from wowconsole.errors import Invalid
 
 SCOPES = {"read": "agents.read", "write": "agents.write"}
 
@@ -23,7 +24,17 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
     class Meta:
         model = ModelVersion
-        fields = ["id", "name", "kind", "base", "sha256", "description", "created_at"]
+        fields = [
+            "id",
+            "name",
+            "kind",
+            "base",
+            "sha256",
+            "description",
+            "input_price",
+            "output_price",
+            "created_at",
+        ]
 
 
 class ReleaseSerializer(serializers.ModelSerializer[Release]):
@@ -35,30 +46,51 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
     quote_rules = serializers.BooleanField(
         write_only=True, default=False, help_text="Say a rule as it is written."
     )
+    composition = serializers.DictField(
+        child=serializers.ChoiceField(Composition.choices),
+        write_only=True,
+        required=False,
+        help_text='Who words a reply, by the risk of its rules: {"high": "strict"}.',
+    )
+    budget = serializers.DictField(
+        child=serializers.FloatField(min_value=0),
+        write_only=True,
+        required=False,
+        help_text="What one turn may take: steps, tokens, seconds, money (dollars).",
+    )
 
     class Meta:
         model = Release
-        fields = ["id", "name", "version", "prompt", "tools", "quote_rules", "limits", "created_at"]
+        fields = [
+            "id",
+            "name",
+            "version",
+            "prompt",
+            "tools",
+            "quote_rules",
+            "composition",
+            "budget",
+            "limits",
+            "created_at",
+        ]
         read_only_fields = ["prompt", "limits", "created_at"]
 
 
 class PromotionSerializer(serializers.ModelSerializer[Promotion]):
     release = serializers.SlugRelatedField[Release](slug_field="name", read_only=True)
+    scene = serializers.SlugRelatedField[Scene](slug_field="slug", read_only=True)
     by = serializers.SlugRelatedField[User](slug_field="username", read_only=True)
 
     class Meta:
         model = Promotion
-        fields = ["release", "by", "reason", "at"]
+        fields = ["release", "scene", "by", "reason", "at"]
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
+    scene = serializers.SlugField(
+        required=False, help_text="Slug; without it: every scene that has no release of its own."
+    )
     reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
-
-
-class ToolSerializer(serializers.ModelSerializer[Tool]):
-    class Meta:
-        model = Tool
-        fields = ["name", "description", "method", "url", "parameters", "confirmation", "is_active"]
 
 
 class VersionViewSet(
@@ -70,18 +102,6 @@ class VersionViewSet(
     serializer_class = VersionSerializer
     lookup_field = "name"
     scopes = SCOPES
-
-
-class ToolViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Tool]):
-    """What agents may call. Tools are added in the admin site."""
-
-    queryset = Tool.objects.all()
-    serializer_class = ToolSerializer
-    lookup_field = "name"
-    scopes = SCOPES
-
-    def get_queryset(self) -> QuerySet[Tool]:
-        return Tool.objects.visible_to(self.request.user)
 
 
 class ReleaseViewSet(
@@ -106,21 +126,26 @@ class ReleaseViewSet(
     def promote(self, request: Request, name: str) -> Response:
         """Let this release answer every conversation that begins from now on."""
         by = cast(User, request.user)
-        promotion = services.promote(release=self.get_object(), by=by, reason=_reason(request))
-        return _created(promotion)
+        where = _where_and_why(request)
+        return _created(services.promote(release=self.get_object(), by=by, **where))
 
     @extend_schema(request=ReasonSerializer, responses={201: PromotionSerializer})
     @action(detail=False, methods=["post"])
     def rollback(self, request: Request) -> Response:
         """Put back the release that was live before."""
         by = cast(User, request.user)
-        return _created(services.roll_back(by=by, reason=_reason(request)))
+        return _created(services.roll_back(by=by, **_where_and_why(request)))
 
 
-def _reason(request: Request) -> str:
+def _where_and_why(request: Request) -> dict[str, Any]:
     given = ReasonSerializer(data=request.data)
     given.is_valid(raise_exception=True)
-    return str(given.validated_data["reason"])
+    scene = None
+    if slug := given.validated_data.get("scene"):
+        scene = Scene.objects.visible_to(cast(User, request.user)).filter(slug=slug).first()
+        if scene is None:
+            raise Invalid(f"There is no scene {slug}.")
+    return {"scene": scene, "reason": given.validated_data["reason"]}
 
 
 def _created(promotion: Promotion) -> Response:

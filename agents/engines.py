@@ -13,17 +13,23 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 from django.conf import settings
-from openai import APIError, AsyncOpenAI, AsyncStream, NotFoundError
+from openai import APIError, APIStatusError, AsyncOpenAI, AsyncStream, NotFoundError
 
+from agents import breaking
 from agents.cleaning import storable
 from agents.models import ModelVersion
 from agents.prompting import Message
 
 LONGEST_OUTPUT = 320  # tokens of one dialogue action
+BUSY = (408, 409, 429)  # statuses by which a server says: later
 
 
 class EngineUnavailable(Exception):
     """The engine can't be reached, is too slow, or answered with an error."""
+
+
+class EngineRefused(EngineUnavailable):
+    """The engine lives, but does not take this request: another one may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Completion:
     first_token_ms: float
     prompt_tokens: int
     completion_tokens: int
+    was_cut: bool = False  # it reached the most tokens that one answer may have
 
 
 # A client's connections belong to the event loop that opened them.
@@ -65,15 +72,20 @@ async def stream(
     pieces: list[str] = []
     first_token_ms = 0.0
     usage: Any = None
+    was_cut = False
     try:
         async with await _open(version, messages, schema) as chunks:  # closed when cut short
             async for chunk in chunks:
                 usage = chunk.usage or usage
+                was_cut |= any(choice.finish_reason == "length" for choice in chunk.choices)
                 piece = chunk.choices[0].delta.content if chunk.choices else None
                 if piece := storable(piece):
                     first_token_ms = first_token_ms or _milliseconds_since(started)
                     pieces.append(piece)
                     yield piece
+    except APIStatusError as error:
+        refused = error.status_code < 500 and error.status_code not in BUSY
+        raise (EngineRefused if refused else EngineUnavailable)(str(error)) from error
     except (APIError, httpx2.HTTPError, ValueError) as error:  # ValueError: chunks are not JSON
         raise EngineUnavailable(str(error)) from error
     yield Completion(
@@ -82,6 +94,7 @@ async def stream(
         first_token_ms=first_token_ms,
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
+        was_cut=was_cut,
     )
 
 
@@ -140,6 +153,7 @@ async def load(version: ModelVersion) -> None:
 
 async def close() -> None:
     """Close this event loop's connections; for whoever ends the loop after a few calls."""
+    await breaking.close()
     if client := _clients.pop(asyncio.get_running_loop(), None):
         await client.close()
 

@@ -1,6 +1,11 @@
+from decimal import Decimal
+from typing import Any
+
 from django import forms
 
-from agents.models import ModelVersion, Release, Tool
+from agents.models import Composition, ModelVersion, Release, Tool
+from knowledge.models import Scene
+from wowconsole.roles import AnyUser
 
 
 class ReleaseForm(forms.ModelForm[Release]):
@@ -12,12 +17,40 @@ class ReleaseForm(forms.ModelForm[Release]):
         help_text="What the agent may do besides talking.",
     )
 
-    quote_rules = forms.BooleanField(
-        label="Say rules in their own words",
+    low = forms.ChoiceField(
+        label="Replies that rest on low-risk rules",
+        choices=Composition.choices,
+        initial=Composition.QUOTED,
         required=False,
-        initial=True,
-        help_text="A reply that rests on one rule is the rule as written: quicker, and never "
-        "wrong about it. Right for small models and risky topics.",
+    )
+    medium = forms.ChoiceField(
+        label="Replies that rest on medium-risk rules",
+        choices=Composition.choices,
+        initial=Composition.QUOTED,
+        required=False,
+    )
+    high = forms.ChoiceField(
+        label="Replies that rest on high-risk rules",
+        choices=Composition.choices,
+        initial=Composition.STRICT,
+        required=False,
+        help_text="As written is quicker, and never wrong about the rule: right for small models "
+        "and risky topics. Whoever words it, figures and promises need a source.",
+    )
+    seconds = forms.IntegerField(
+        label="Seconds a turn may take",
+        required=False,
+        min_value=1,
+        max_value=600,
+        help_text="Then a rule is said as written, or a person takes over. Empty: as installed.",
+    )
+    money = forms.DecimalField(
+        label="Dollars a turn may cost",
+        required=False,
+        min_value=Decimal("0.0001"),
+        max_digits=10,
+        decimal_places=4,
+        help_text="By the prices of model and tools. Empty: no limit of its own.",
     )
 
     class Meta:
@@ -35,6 +68,26 @@ class ReleaseForm(forms.ModelForm[Release]):
         self.fields["tools"].initial = names
         self.fields["version"].queryset = ModelVersion.objects.all()  # type: ignore[attr-defined]
 
+    def release(self) -> dict[str, Any]:
+        """Return what `services.make_release` takes."""
+        given = self.cleaned_data
+        return {
+            **{name: given[name] for name in ("name", "version", "tools")},
+            "composition": {
+                risk: given[risk] or self.fields[risk].initial for risk in ("low", "medium", "high")
+            },
+            "budget": {name: given[name] for name in ("seconds", "money")},
+        }
+
 
 class ReasonForm(forms.Form):
+    """Why a release goes live or back, and where: no scene is every scene without its own."""
+
     reason = forms.CharField(max_length=300, required=False)
+    scene = forms.ModelChoiceField(
+        Scene.objects.none(), to_field_name="slug", required=False, empty_label="Every scene"
+    )
+
+    def __init__(self, *args: Any, user: AnyUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["scene"].queryset = Scene.objects.visible_to(user)  # type: ignore[attr-defined]

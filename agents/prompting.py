@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from django.template import Context
 from django.template.backends.django import Template as DjangoTemplate
-from django.template.loader import get_template
+from django.template.loader import select_template
+
+from agents.screening import unmarked, without_orders
 
 BUSINESS = "Greenway"
 LINES_SHOWN = 8  # of the dialogue; older ones cost time and rarely matter
@@ -28,6 +30,7 @@ class Rule:
     id: int  # of the unit
     condition: str
     content: str
+    risk: str = "low"  # not shown: by it the release decides who words a reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,12 @@ class Line:
     name: str = ""  # of the tool
     arguments: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    is_staff: bool = False  # an agent's line that a person wrote
 
     def __str__(self) -> str:
         if self.role == "tool":
-            call, result = json.dumps(self.arguments), json.dumps(self.result)
-            return _one_line(f"{self.name} {call} -> {result}")
+            call, result = _dumped(self.arguments), _dumped(without_orders(self.result))
+            return f"{self.name} {_one_line(call)} -> {_one_line(result)}"[:LONGEST_LINE]
         return f"{self.role}: {_one_line(self.text)}"
 
 
@@ -72,6 +76,21 @@ def build_messages(
     ]
 
 
+def ask_again(
+    messages: Sequence[Message], output: str, *, prompt: str, part: str, problems: Sequence[str]
+) -> list[Message]:
+    """Return a turn's prompt with the model's refused output and why it was refused.
+
+    `part` names the template: "unbacked" or "unreadable".
+    """
+    context = {"problems": [_one_line(problem) for problem in problems]}
+    return [
+        *messages[:2],
+        {"role": "assistant", "content": output},
+        {"role": "user", "content": _render(prompt, part, context)},
+    ]
+
+
 def _static(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
     shown = [
         {
@@ -89,16 +108,17 @@ def _flat(rule: Rule) -> Rule:
     return Rule(rule.id, _one_line(rule.condition), _one_line(rule.content))
 
 
-def _one_line(text: str) -> str:
-    """Keep what people wrote on its own line: nobody can start a line of another role.
+def _dumped(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False)  # as written: an escape takes six characters
 
-    Marks of the chat template are broken up for the same reason.
-    """
-    flat = " ".join(text.split())[:LONGEST_LINE]
-    return flat.replace("<|", "< |").replace("|>", "| >")
+
+def _one_line(text: str) -> str:
+    """Keep what people and programs wrote on its own line, without marks of other speakers."""
+    return unmarked(" ".join(text.split())[:LONGEST_LINE])
 
 
 def _render(prompt: str, part: str, context: dict[str, Any]) -> str:
     # The model reads plain text: HTML escapes would be noise to it.
-    template = cast(DjangoTemplate, get_template(f"agents/prompts/{prompt}/{part}.txt")).template
+    names = [f"agents/prompts/{folder}/{part}.txt" for folder in (prompt, "default")]
+    template = cast(DjangoTemplate, select_template(names)).template
     return str(template.render(Context(context, autoescape=False, use_l10n=False))).strip()

@@ -1,10 +1,18 @@
 """What people do to releases."""
 
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from agents.models import ModelVersion, Promotion, Release, Tool, live_release
-from wowconsole.errors import Refused
+from agents.cataloguing import pins
+from agents.models import Composition, ModelVersion, Promotion, Release, Tool, own_release
+from knowledge.models import Risk, Scene
+from wowconsole.errors import Invalid, Refused
+
+BUDGET_PARTS = {"steps", "tokens", "seconds", "money"}
 
 
 class UnknownTools(Refused):
@@ -28,10 +36,17 @@ def make_release(
     tools: list[str] | None = None,
     prompt: str = "default",
     quote_rules: bool = False,
+    composition: Mapping[str, str] | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> Release:
     """Bundle weights, prompt and tools under one name. It never changes afterwards.
 
     Without `tools` it gets all active ones.
+
+    Args:
+        quote_rules: short for a composition that is "quoted" for every risk.
+        composition: who words a reply, by the risk of the rules it rests on.
+        budget: what one turn may take: {"steps", "tokens", "seconds", "money" in dollars}.
 
     Raises:
         UnknownTools: a tool does not exist or is switched off.
@@ -45,8 +60,9 @@ def make_release(
         name=name,
         version=version,
         tools=tools,
+        tool_revisions=pins(tools),
         prompt=prompt,
-        limits={"quote_rules": quote_rules},
+        limits={"quote_rules": quote_rules} | _limits(composition or {}, budget or {}),
         created_by=by,
     )
     release.full_clean(exclude={"tools"})  # checked above; none is a choice too
@@ -54,33 +70,62 @@ def make_release(
     return release
 
 
+def _limits(composition: Mapping[str, str], budget: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a release stores of both, without what says nothing.
+
+    Raises:
+        Invalid: an unknown risk or mode, or a budget that is no number above 0.
+    """
+    if set(composition) - set(Risk.values) or set(composition.values()) - set(Composition.values):
+        raise Invalid("Composition is free, styled, quoted or strict, by low, medium, high risk.")
+    wanted = {name: value for name, value in budget.items() if value not in (None, "")}
+    try:
+        positive = all(Decimal(str(value)) > 0 for value in wanted.values())
+    except InvalidOperation:
+        positive = False
+    if not positive or set(wanted) - BUDGET_PARTS:
+        raise Invalid(f"A budget is numbers above 0 for {', '.join(sorted(BUDGET_PARTS))}.")
+    shown = {name: str(value) if name == "money" else value for name, value in wanted.items()}
+    limits = {"composition": dict(composition), "budget": shown}
+    return {name: value for name, value in limits.items() if value}
+
+
 @transaction.atomic
-def promote(*, release: Release, by: User, reason: str = "") -> Promotion:
+def promote(
+    *, release: Release, by: User, reason: str = "", scene: Scene | None = None
+) -> Promotion:
     """Let a release answer every conversation that begins from now on.
+
+    Args:
+        scene: there alone, whatever is live elsewhere; None: wherever no scene has its own.
 
     Raises:
         AlreadyLive: it does so already.
     """
     _one_at_a_time()
-    if live_release() == release:
+    if own_release(scene) == release:
         raise AlreadyLive(f"{release} is live already.")
-    return Promotion.objects.create(release=release, by=by, reason=reason)
+    return Promotion.objects.create(release=release, by=by, reason=reason, scene=scene)
 
 
 @transaction.atomic
-def roll_back(*, by: User, reason: str = "") -> Promotion:
+def roll_back(*, by: User, reason: str = "", scene: Scene | None = None) -> Promotion:
     """Put the release back that was live before the present one: one row, at once.
+
+    A scene that had none of its own before follows the others again.
 
     Raises:
         NothingBefore: only one release has ever been live.
     """
     _one_at_a_time()
-    live = live_release()
-    before = Promotion.objects.select_related("release").exclude(release=live).first()
-    if live is None or before is None:
+    live = own_release(scene)
+    rows = Promotion.objects.select_related("release").filter(scene=scene)
+    before = rows.exclude(release=live).first()
+    if live is None or (before is None and scene is None):
         raise NothingBefore("No other release has been live before.")
     reason = reason or f"Rolled back from {live}."
-    return Promotion.objects.create(release=before.release, by=by, reason=reason)
+    release = before.release if before else None
+    return Promotion.objects.create(release=release, by=by, reason=reason, scene=scene)
 
 
 def _one_at_a_time() -> None:

@@ -10,7 +10,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from agents import services
 from agents.forms import ReasonForm, ReleaseForm
-from agents.models import ModelVersion, Promotion, Release, Tool, live_release
+from agents.models import ModelVersion, Promotion, Release, Tool, live_release, own_releases
+from knowledge.models import Scene
+from wowconsole.errors import Invalid
 from wowconsole.http import UserRequest
 from wowconsole.roles import requires
 
@@ -21,12 +23,14 @@ LEDGER_SHOWN = 20
 @requires("agents.read")
 def release_list(request: UserRequest) -> HttpResponse:
     live = live_release()
-    ledger = Promotion.objects.select_related("release__version", "by")[:LEDGER_SHOWN]
+    ledger = Promotion.objects.select_related("release__version", "by", "scene")[:LEDGER_SHOWN]
     context: dict[str, Any] = {
         "live": live,
         "releases": Release.objects.select_related("version", "created_by"),
         "ledger": ledger,
-        "can_roll_back": Promotion.objects.exclude(release=live).exists(),
+        "can_roll_back": Promotion.objects.filter(scene=None).exclude(release=live).exists(),
+        "own": own_releases(request.user),
+        "scenes": Scene.objects.visible_to(request.user),
         "tools": Tool.objects.visible_to(request.user).prefetch_related("scenes"),
         "versions": ModelVersion.objects.select_related("base"),
     }
@@ -45,7 +49,7 @@ def release_create(request: UserRequest) -> HttpResponse:
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return _form(request, form, status=422)
-    release = services.make_release(by=request.user, **form.cleaned_data)
+    release = services.make_release(by=request.user, **form.release())
     if "promote" in request.POST:
         services.promote(release=release, by=request.user)
         messages.success(request, f"{release} is live: it answers every new conversation.")
@@ -60,19 +64,30 @@ def _form(request: UserRequest, form: ReleaseForm, status: int = 200) -> HttpRes
 @requires("agents.write")
 def release_promote(request: UserRequest, public_id: UUID) -> HttpResponse:
     release = get_object_or_404(Release, public_id=public_id)
-    services.promote(release=release, by=request.user, reason=_reason(request))
-    messages.success(request, f"{release} is live: it answers every new conversation.")
+    scene, reason = _where_and_why(request)
+    services.promote(release=release, by=request.user, reason=reason, scene=scene)
+    where = f" in {scene}" if scene else ""
+    messages.success(request, f"{release} is live: it answers every new conversation{where}.")
     return redirect("agents:release-list")
 
 
 @require_POST
 @requires("agents.write")
 def roll_back(request: UserRequest) -> HttpResponse:
-    promotion = services.roll_back(by=request.user, reason=_reason(request))
-    messages.success(request, f"Back on {promotion.release}.")
+    scene, reason = _where_and_why(request)
+    promotion = services.roll_back(by=request.user, reason=reason, scene=scene)
+    now = promotion.release or live_release()
+    messages.success(request, f"Back on {now}{f' in {scene}' if scene else ''}.")
     return redirect("agents:release-list")
 
 
-def _reason(request: UserRequest) -> str:
-    form = ReasonForm(request.POST)
-    return str(form.cleaned_data["reason"]) if form.is_valid() else ""
+def _where_and_why(request: UserRequest) -> tuple[Scene | None, str]:
+    """Return the scene, None for every one, and the reason.
+
+    Raises:
+        Invalid: a scene that is not there, or not the user's.
+    """
+    form = ReasonForm(request.POST, user=request.user)
+    if not form.is_valid():
+        raise Invalid("Choose one of your scenes, or every scene; a reason has 300 characters.")
+    return form.cleaned_data["scene"], form.cleaned_data["reason"]

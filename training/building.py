@@ -28,6 +28,7 @@ from knowledge.models import Hook, HookKind, Scene, UnitStatus
 
 PROMPT = "default"  # templates/agents/prompts/<it>/: what releases use unless told otherwise
 SEARCH_BATCH = 50  # questions per statement
+ORDINARY = 2  # messages of a prompt: system and turn; more follow only where it was asked again
 TURNS_AT_ONCE = 200  # in memory, with the logs of their conversations
 
 Data = dict[str, Any]
@@ -191,7 +192,7 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
     if rejected is None or chosen is None or rejected == chosen:
         return None
     if _is_served(turn):
-        prompt = turn.steps[-1]["messages"]
+        prompt = turn.steps[-1]["messages"][:ORDINARY]
     else:
         prompt = _rebuilt_prompts(turn, toolbox.of_scene(turn.conversation.scene))[-1]
     return {"prompt": prompt, "chosen": [_answer(chosen)], "rejected": [_answer(rejected)]}
@@ -217,10 +218,12 @@ def _last_action(turn: Turn) -> DialogueAction | None:
 def _served_steps(turn: Turn) -> list[Step]:
     actions = _actions(turn, calls=len(turn.steps) - 1)
     # A call that the customer agreed to was made without asking the model: it has no prompt.
+    # What was refused and asked for again is no example; what came then answers the first prompt.
+    last = len(turn.steps) - 1
     return [
-        (step["messages"], action)
-        for step, action in zip(turn.steps, actions, strict=True)
-        if action is not None and step["messages"]
+        (step["messages"][:ORDINARY], action)
+        for number, (step, action) in enumerate(zip(turn.steps, actions, strict=True))
+        if action is not None and step["messages"] and (not step.get("fault") or number == last)
     ]
 
 

@@ -6,8 +6,9 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
-from agents.calling import LARGEST_ANSWER, call_tool, fill_url
+from agents.calling import call_tool, fill_url
 from agents.models import Tool
+from agents.models.tools import LARGEST_ANSWER
 from tests.toolserver import business
 
 
@@ -62,13 +63,13 @@ class CallTests(SimpleTestCase):
         assert self.shop.requests == [("GET", "/orders/GW1/", "k-1", None, None)]
 
     async def test_posted_arguments_and_the_token(self):
-        with self.settings(SHOP_TOKEN="t-1"):
-            await self.call(method="POST", token_setting="SHOP_TOKEN")
+        with self.settings(DEMO_SHOP_TOKEN="t-1"):
+            await self.call(method="POST", token_setting="DEMO_SHOP_TOKEN")
         assert self.shop.requests[0][3:] == ("Bearer t-1", {"id": "GW1"})
 
     async def test_the_token_may_be_a_variable(self):
-        with mock.patch.dict(os.environ, {"OTHER_SHOP_TOKEN": "t-2"}):
-            await self.call(token_setting="OTHER_SHOP_TOKEN")
+        with mock.patch.dict(os.environ, {"TOOL_SHOP_TOKEN": "t-2"}):
+            await self.call(token_setting="TOOL_SHOP_TOKEN")
         assert self.shop.requests[0][3] == "Bearer t-2"
 
     async def test_wrong_arguments_are_not_sent(self):

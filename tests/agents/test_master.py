@@ -93,7 +93,7 @@ class LoopTests(EngineMixin, TestCase):
 
     async def test_failures_end_in_handing_over(self):
         for answer in (Answer("no json"), Answer(status=400), says(""), calls("other", id="x")):
-            self.engine.will(answer)
+            self.engine.always = answer
             last = (await self.happened())[-1]
             assert last.action == DialogueAction(HANDOFF, master.SORRY)
             assert last.error

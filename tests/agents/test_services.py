@@ -1,14 +1,16 @@
 """Releases: made once, promoted, rolled back."""
 
 import threading
+from decimal import Decimal
 
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test import TestCase, TransactionTestCase
 
 from agents import services
 from agents.models import Promotion, Release, live_release
-from tests.factories import make_release, make_tool, make_user, make_version
+from tests.factories import make_release, make_scene, make_tool, make_user, make_version
+from wowconsole.errors import Invalid
 
 
 class MakeTests(TestCase):
@@ -94,3 +96,75 @@ class PromotionRaceTests(TransactionTestCase):
             thread.join()
         assert Promotion.objects.count() == 1
         assert len(refused) == 3
+
+
+class SceneTests(TestCase):
+    """A scene may have a release of its own, and give it back."""
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.by = make_user("ml_engineer")
+        cls.scene, cls.other = make_scene(), make_scene()
+        cls.everywhere, cls.special, cls.next = (make_release() for _ in range(3))
+        services.promote(release=cls.everywhere, by=cls.by)
+
+    def live(self):
+        return live_release(self.scene), live_release(self.other), live_release()
+
+    def test_its_own_answers_there_and_nowhere_else(self):
+        services.promote(release=self.special, by=self.by, scene=self.scene)
+        assert self.live() == (self.special, self.everywhere, self.everywhere)
+        services.promote(release=self.next, by=self.by)
+        assert self.live() == (self.special, self.next, self.next)
+
+    def test_going_back_in_a_scene_leaves_the_others(self):
+        services.promote(release=self.special, by=self.by, scene=self.scene)
+        services.promote(release=self.next, by=self.by, scene=self.scene)
+        assert services.roll_back(by=self.by, scene=self.scene).release == self.special
+        assert self.live() == (self.special, self.everywhere, self.everywhere)
+
+    def test_one_promotion_rolled_back_follows_the_others(self):
+        services.promote(release=self.special, by=self.by, scene=self.scene)
+        assert services.roll_back(by=self.by, scene=self.scene).release is None
+        assert self.live() == (self.everywhere,) * 3
+        with self.assertRaises(services.NothingBefore):
+            services.roll_back(by=self.by, scene=self.scene)
+
+    def test_the_same_again_is_refused(self):
+        services.promote(release=self.special, by=self.by, scene=self.scene)
+        with self.assertRaises(services.AlreadyLive):
+            services.promote(release=self.special, by=self.by, scene=self.scene)
+        services.promote(release=self.special, by=self.by)
+
+    def test_only_a_scenes_own_can_end(self):
+        with (
+            self.assertRaisesMessage(IntegrityError, "promotion_ends_only_a_scene_s_own"),
+            transaction.atomic(),
+        ):
+            Promotion.objects.create(release=None, by=self.by)
+
+
+class LimitTests(TestCase):
+    def make(self, **fields):
+        by = make_user("ml_engineer")
+        return services.make_release(by=by, name="new", version=make_version(), **fields)
+
+    def test_composition_and_budget_are_stored(self):
+        budget = {"seconds": 20, "money": Decimal("0.05"), "steps": None}
+        release = self.make(composition={"high": "strict"}, budget=budget)
+        assert release.limits["budget"] == {"seconds": 20, "money": "0.05"}
+        assert release.composition_of("high") == "strict"
+        assert release.composition_of("low") == "free"
+        quoting = make_release(limits={"quote_rules": True})
+        assert quoting.composition_of("low") == "quoted"
+
+    def test_what_means_nothing_is_refused(self):
+        for wrong in (
+            {"composition": {"high": "loud"}},
+            {"composition": {"none": "free"}},
+            {"budget": {"seconds": 0}},
+            {"budget": {"seconds": "soon"}},
+            {"budget": {"apples": 3}},
+        ):
+            with self.assertRaises(Invalid):
+                self.make(**wrong)

@@ -6,7 +6,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.models import Promotion, Release, live_release
-from tests.factories import make_adapter, make_release, make_tool, make_user, make_version
+from tests.factories import (
+    make_adapter,
+    make_release,
+    make_scene,
+    make_tool,
+    make_user,
+    make_version,
+)
 
 LIST = "/agents/"
 NEW = "/agents/releases/new/"
@@ -163,3 +170,58 @@ class LedgerTests(PageTestCase):
         make_release(live=True)
         self.assertRedirects(self.client.post(BACK), LIST)
         assert live_release() == self.first
+
+
+class SceneTests(TestCase):
+    """A release made live in one scene, from the page and from the API."""
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene, cls.strange = make_scene(), make_scene()
+        cls.engineer = make_user("ml_engineer", [cls.scene])
+        cls.release = make_release()
+
+    def setUp(self):
+        self.client.force_login(self.engineer)
+
+    def test_from_the_page_there_and_back(self):
+        url = reverse("agents:release-promote", args=[self.release.public_id])
+        assert self.client.post(url, {"scene": self.scene.slug}).status_code == 302
+        assert (live_release(self.scene), live_release()) == (self.release, None)
+        page = self.client.get(reverse("agents:release-list")).content.decode()
+        assert f"Go back in {self.scene}" in page
+        self.client.post(reverse("agents:roll-back"), {"scene": self.scene.slug})
+        assert live_release(self.scene) is None
+        page = self.client.get(reverse("agents:release-list")).content.decode()
+        assert "None of its own" in page
+
+    def test_not_in_a_scene_of_others(self):
+        url = reverse("agents:release-promote", args=[self.release.public_id])
+        assert self.client.post(url, {"scene": self.strange.slug}).status_code == 422
+        assert not Promotion.objects.exists()
+
+    def test_from_the_api(self):
+        answer = self.client.post(
+            f"/api/releases/{self.release.name}/promote/",
+            {"scene": self.scene.slug},
+            "application/json",
+        )
+        assert answer.status_code == 201
+        assert (answer.json()["scene"], live_release()) == (self.scene.slug, None)
+        wrong = {"scene": self.strange.slug}
+        url = f"/api/releases/{self.release.name}/promote/"
+        assert self.client.post(url, wrong, "application/json").status_code == 422
+
+    def test_the_form_stores_who_words_what_and_what_it_may_take(self):
+        fields = {
+            "name": "strict",
+            "version": self.release.version_id,
+            "low": "free",
+            "high": "strict",
+            "seconds": "20",
+            "money": "0.05",
+        }
+        self.client.post(reverse("agents:release-create"), fields)
+        limits = Release.objects.get(name="strict").limits
+        assert limits["composition"] == {"low": "free", "medium": "quoted", "high": "strict"}
+        assert limits["budget"] == {"seconds": 20, "money": "0.05"}

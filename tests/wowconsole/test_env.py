@@ -8,7 +8,7 @@ from unittest import mock
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase
 
-from wowconsole.env import env_bool, env_int, env_list, env_secret, env_text
+from wowconsole.env import env_bool, env_int, env_json, env_list, env_secret, env_text
 
 
 def given(**variables):
@@ -58,3 +58,12 @@ class EnvTests(SimpleTestCase):
         path.write_text(" \n", encoding="utf-8")
         with given(X="y", X_FILE=str(path)), self.assertRaises(ImproperlyConfigured):
             env_secret("X")
+
+    def test_objects_are_json(self):
+        with given(X='{"bucket": "b"}'):
+            assert env_json("X", default="{}") == {"bucket": "b"}
+        with given(X=""):
+            assert env_json("X", default="{}") == {}
+        for text in ("[]", "{", "1"):
+            with given(X=text), self.assertRaisesMessage(ImproperlyConfigured, "X is no JSON"):
+                env_json("X", default="{}")

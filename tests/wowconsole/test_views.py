@@ -109,7 +109,7 @@ class OverviewTests(TestCase):
 
     def test_few_queries(self):
         self.client.force_login(self.reviewer)
-        with self.assertNumQueries(12):
+        with self.assertNumQueries(13):
             self.client.get(reverse("overview"))
 
     def test_it_is_read_only(self):
@@ -147,6 +147,7 @@ class ProbeTests(TestCase):
 
     def test_readyz_is_200_when_all_parts_are_there(self):
         heartbeat.beat("celery")
+        heartbeat.beat("jobs")
         heartbeat.beat("gpu")
         with mock.patch.object(probes, "_engine", return_value="ok"):
             response = self.client.get(reverse("readyz"))

@@ -1,0 +1,58 @@
+"""Calling one tool in a turn: its breaker, its cost, and what the model is shown of it."""
+
+import hashlib
+from decimal import Decimal
+
+from agents import breaking
+from agents.actions import DialogueAction
+from agents.calling import call_tool
+from agents.happenings import Step
+from agents.prompting import Line
+from agents.screening import orders_in
+from agents.turning import Running, pay
+
+
+async def call(turn: Running, action: DialogueAction, step: Step) -> bool:
+    """Call a tool and show the model its result; return True if it was a repetition."""
+    key = key_of(turn.context.turn_id, action)
+    repeated = key in turn.calls
+    turn.calls.add(key)
+    if repeated:
+        step.result = {"error": f"{action.name} was called already"}
+    else:
+        await _call_once(turn, action, step, key)
+    line = Line("tool", name=action.name, arguments=action.arguments, result=step.result or {})
+    turn.lines.append(line)
+    return repeated
+
+
+async def _call_once(turn: Running, action: DialogueAction, step: Step, key: str) -> None:
+    tool = turn.tools[action.name]
+    step.tool_kind = tool.kind
+    try:
+        async with breaking.guarded(f"tool:{tool.pk}", counts=_Silent):
+            answered = await call_tool(
+                tool,
+                action.arguments,
+                key=key,
+                delegate=turn.context.delegate,
+                identified=turn.context.identified,
+            )
+            step.result, step.tool_ms = answered.data, answered.milliseconds
+            if answered.is_failure:
+                raise _Silent
+    except _Silent:
+        pass  # counted; its result says so to the model
+    except breaking.BreakerOpen:
+        step.result = {"error": f"{tool.name} is not answering"}
+    step.removed = orders_in(step.result)
+    pay(turn, step, Decimal(tool.cost_per_call))
+
+
+class _Silent(Exception):
+    """A tool failed as a program, whatever it had to say."""
+
+
+def key_of(turn_id: str, action: DialogueAction) -> str:
+    digest = hashlib.sha256(repr((action.name, sorted(action.arguments.items()))).encode())
+    return f"{turn_id}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,185 @@
+"""Forms of the tool catalogue and of MCP servers."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms.fields import InvalidJSONInput
+
+from agents import vetting
+from agents.models import MCPServer, Tool, ToolKind
+from agents.reaching import OWN_PATH
+from agents.schemas import indented
+from knowledge.models import Scene
+
+NOT_OF_SERVERS = ("method", "url", "parameters", "token_setting")  # the server decides these
+MADE_BY_HAND = [ToolKind.HTTP, ToolKind.SUBAGENT]
+EXAMPLE = {
+    "type": "object",
+    "properties": {"order_id": {"type": "string", "pattern": "^[A-Z]{2}[0-9]{4}$"}},
+    "required": ["order_id"],
+}
+
+
+class SchemaField(forms.JSONField):
+    """JSON that people read: indented, but for what is no JSON yet."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, InvalidJSONInput) else indented(value)
+
+
+class ToolForm(forms.ModelForm[Tool]):
+    """A tool as a person describes it; `based_on` is the revision that the page showed."""
+
+    based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    parameters = SchemaField(
+        label="Arguments, as a JSON schema",
+        help_text="A property with a pattern is an identifier: an agent may copy one from the "
+        "dialogue, never invent one.",
+        widget=forms.Textarea(attrs={"rows": 12, "class": "font-monospace"}),
+    )
+    cost_per_call = forms.DecimalField(
+        min_value=0,
+        max_digits=12,
+        decimal_places=6,
+        initial=0,
+        help_text="Counted into the cost of a conversation.",
+    )
+    note = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Why",
+        help_text="Stands in the tool's history.",
+    )
+
+    class Meta:
+        model = Tool
+        fields = [
+            *("kind", "name", "description", "method", "url", "parameters", "token_setting"),
+            *("confirmation", "personal", "scenes", "timeout_seconds", "largest_answer"),
+            *("cost_per_call", "uses_fixtures", "is_active"),
+        ]
+        labels = {
+            "url": "Address",
+            "token_setting": "Variable that holds the bearer token",
+            "confirmation": "Question before the call",
+            "personal": "Personal data",
+            "timeout_seconds": "Timeout, seconds",
+            "largest_answer": "Largest answer, bytes",
+            "uses_fixtures": "Answer from fixtures",
+            "is_active": "Switched on",
+        }
+        help_texts = {
+            "name": "The model calls it by this name; it never changes.",
+            "description": "What it does, in the words that the model is shown.",
+            "url": f"https://…, or {OWN_PATH}… of the demo. Arguments in braces: "
+            "/orders/{order_id}/.",
+            "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
+            "confirmation": "For what can't be undone: the customer is asked this, and the tool "
+            "is called after a yes only. Arguments in braces.",
+            "personal": "It reads or changes what belongs to one customer: called only for "
+            "identified customers.",
+            "scenes": "None chosen: every scene.",
+            "uses_fixtures": "Nothing is called; only recorded arguments have an answer. For "
+            "tests and rehearsals.",
+        }
+        widgets = {"scenes": forms.CheckboxSelectMultiple}
+
+    def __init__(self, *args: Any, visible_scenes: QuerySet[Scene], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["scenes"].queryset = visible_scenes  # type: ignore[attr-defined]
+        tool = self.instance
+        self.initial["based_on"] = tool.revision
+        if tool._state.adding:
+            self._for_new()
+            return
+        for name in ("kind", "name"):
+            self.fields[name].disabled = True
+        for name in NOT_OF_SERVERS if tool.kind == ToolKind.MCP else ():
+            del self.fields[name]
+
+    def _for_new(self) -> None:
+        kinds = [(kind.value, kind.label) for kind in MADE_BY_HAND]
+        self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
+        self.initial.setdefault("parameters", EXAMPLE)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # which the stubs leave out
+        if self.errors:
+            return
+        try:
+            vetting.check_tool(self.instance)
+        except ValidationError as error:
+            for name, texts in error.message_dict.items():
+                self.add_error(name if name in self.fields else None, texts)
+
+    def chosen_scenes(self) -> list[Scene]:
+        """Return the scenes ticked, and those of the tool that this person does not see."""
+        chosen = list(self.cleaned_data["scenes"])
+        if self.instance.pk:
+            seen = self.fields["scenes"].queryset  # type: ignore[attr-defined]
+            chosen += self.instance.scenes.exclude(pk__in=seen.values("pk"))
+        return chosen
+
+
+class ServerForm(forms.ModelForm[MCPServer]):
+    """Where an MCP server is, and what it wants to be told."""
+
+    class Meta:
+        model = MCPServer
+        fields = ["name", "url", "token_setting", "timeout_seconds", "is_active"]
+        labels = {
+            "url": "Address",
+            "token_setting": "Variable that holds the bearer token",
+            "timeout_seconds": "Timeout, seconds",
+            "is_active": "Switched on",
+        }
+        help_texts = {
+            "name": "Letters, digits and hyphens; it never changes.",
+            "url": "Of its streamable HTTP endpoint. Another address holds its tools back until "
+            "somebody approves them again.",
+            "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
+            "is_active": "Off: none of its tools is called.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["name"].disabled = True
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # which the stubs leave out
+        if self.errors:
+            return
+        try:
+            vetting.check_server(self.instance)
+        except ValidationError as error:
+            for name, texts in error.message_dict.items():
+                self.add_error(name if name in self.fields else None, texts)
+
+
+class ImportForm(forms.Form):
+    """Which tools of a server are taken over."""
+
+    tool = forms.MultipleChoiceField()
+    personal = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, server: MCPServer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = [offer["name"] for offer in server.listing]
+        self.fields["tool"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+
+
+class FixtureForm(forms.Form):
+    """A fixture that is written by hand."""
+
+    arguments = forms.JSONField()
+    result = forms.JSONField()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name in ("arguments", "result"):
+            if name in data and not isinstance(data[name], dict):
+                self.add_error(name, "This is no JSON object.")
+        return data

@@ -1,0 +1,37 @@
+"""Holding back what is being written until it is known to have a source."""
+
+import re
+from collections.abc import Callable
+
+from agents.promising import KINDS, sentences
+
+_RISKY = re.compile(rf"\d|[零一二三四五六七八九十两百半]|{'|'.join(KINDS.values())}", re.IGNORECASE)
+_END = re.compile(r"[.!?](?=\s)|[。！？；\n]")
+
+
+class Gate:
+    """Feed it a reply as it is written; it returns what may be shown.
+
+    A sentence with a figure or a promise waits for its end and is then checked by `is_backed`;
+    after one that has no source nothing more comes out. Other words pass at once.
+    """
+
+    def __init__(self, is_backed: Callable[[str], bool]) -> None:
+        self._is_backed = is_backed
+        self._held = ""
+        self.is_shut = False
+        self.shown = ""
+
+    def feed(self, text: str) -> str:
+        self._held += text
+        if self.is_shut:
+            return ""
+        end = max((found.end() for found in _END.finditer(self._held)), default=0)
+        whole, rest = self._held[:end], self._held[end:]
+        if any(_RISKY.search(part) and not self._is_backed(part) for part in sentences(whole)):
+            self.is_shut = True
+            return ""
+        free = whole if _RISKY.search(rest) else whole + rest[: rest.rfind(" ") + 1]
+        self._held = self._held[len(free) :]
+        self.shown += free
+        return free

@@ -1,0 +1,115 @@
+"""What stands between a model's action and the customer: sources, and who may word it."""
+
+from dataclasses import replace
+
+from agents import composing, parroting, promising
+from agents.actions import BUILT_IN, HANDOFF, REPLY, DialogueAction
+from agents.happenings import Step
+from agents.models import Composition
+from agents.promising import Grounds, Source
+from agents.prompting import Line, Rule
+from agents.turning import Running, with_sources
+
+
+def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction | None:
+    """Return what may be said, or None with `step.fault` and `step.problems` set.
+
+    Where the figures of a reply stand in a rule that was found but not cited, it is cited.
+    """
+    action = _composed(turn, action)
+    if missing := composing.missing_fields(_strict(turn, action), turn.lines):
+        names = ", ".join(missing)
+        step.problems = [f"{names}: no tool result gives it; call the tool first, or hand off"]
+    else:
+        step.problems = problems_of(turn, action)
+        if step.problems and (rule := _silent_source(turn, action)):
+            action, step.problems = with_sources(turn, action, [rule.id]), []
+            action = _composed(turn, action)
+    if step.problems:
+        step.fault = "unbacked"
+        return None
+    step.action = action.as_dict()
+    return action
+
+
+def _strict(turn: Running, action: DialogueAction) -> list[Rule]:
+    cited = turn.cited(action)
+    return cited if any(_mode(turn, rule) == Composition.STRICT for rule in cited) else []
+
+
+def _mode(turn: Running, rule: Rule) -> str:
+    return turn.context.release.composition_of(rule.risk)
+
+
+def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
+    """Put the rules' own words in place of a model's where their composition wants that."""
+    cited = turn.cited(action)
+    if action.name != REPLY or not cited:
+        return action
+    called = bool(turn.calls)
+    pairs = [(rule, _mode(turn, rule)) for rule in cited]
+    if early := composing.composed_early(action, pairs, turn.lines, has_called=called):
+        return early
+    styled = [rule for rule, mode in pairs if mode == Composition.STYLED]
+    if styled and not called and not all(composing.is_close(action.reply, r) for r in styled):
+        return replace(action, reply=composing.as_written(cited, turn.lines).text)
+    return action
+
+
+def problems_of(turn: Running, action: DialogueAction) -> list[str]:
+    """Return what the reply says without a source; a rule said as written has one."""
+    written = [composing.as_written([rule], turn.lines).text for rule in turn.cited(action)]
+    if action.name not in BUILT_IN or action.reply in (*written, "\n".join(written)):
+        return []
+    problems = promising.unbacked(action.reply, _grounds(turn, action, turn.cited(action)))
+    if copied := _copied(turn, action):
+        problems.append(f"these words, which are not yours to repeat: {copied}")
+    return problems
+
+
+def _copied(turn: Running, action: DialogueAction) -> str:
+    """Return what the reply repeats at length of customers' words or of its instructions.
+
+    Words that stand in a rule may be said, whoever said them too.
+    """
+    said = [line.text for line in turn.lines if line.role == "customer"]
+    copied = parroting.repeated(action.reply, [*said, turn.instructions])
+    rules = [rule.content for rule in turn.rules]
+    return "" if parroting.repeated(copied, rules) else copied
+
+
+def is_backed(turn: Running, decided: DialogueAction | None, sentence: str) -> bool:
+    """Say whether a sentence of a reply under way may be shown already."""
+    if decided is None:
+        return False
+    said = replace(decided, reply=sentence)
+    return not problems_of(turn, said) or _silent_source(turn, said) is not None
+
+
+def _silent_source(turn: Running, action: DialogueAction) -> Rule | None:
+    """Return a rule that was shown and not cited, and with which all has a source."""
+    cited = turn.cited(action)
+    for rule in turn.rules:
+        if rule in cited:
+            continue
+        if not promising.unbacked(action.reply, _grounds(turn, action, [*cited, rule])):
+            return rule
+    return None
+
+
+def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Grounds:
+    told: list[Source] = []
+    staff: list[Source] = []
+    said: list[Source] = []
+    for line in turn.lines:
+        if line.role == "tool":
+            # What a refusal says may be repeated, but proves no deed.
+            (said if "error" in line.result else told).append(_result(line))
+        else:
+            (staff if line.is_staff else said).append(promising.source(line.text))
+    sources = [promising.source(f"{rule.condition}. {rule.content}") for rule in rules]
+    return Grounds(sources, told, staff, said, hands_over=action.name == HANDOFF)
+
+
+def _result(line: Line) -> Source:
+    return promising.result_source(line.name, line.arguments, line.result)

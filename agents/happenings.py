@@ -1,0 +1,110 @@
+"""What goes into the master agent and what comes out of it: plain data, no dialogue model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from agents.actions import DialogueAction
+from agents.calling import Delegate
+from agents.confirming import Call
+from agents.models import Release
+from agents.prompting import Line, Message
+from knowledge.models import Scene
+from knowledge.searching import Found
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """All that the agent may know of the dialogue it answers."""
+
+    turn_id: str
+    release: Release
+    scene: Scene | None
+    lines: list[Line]  # oldest first; the last ones are what the customer just wrote
+    # {"channel", "segment", "region"} as far as known: some rules are for some customers only.
+    audience: Mapping[str, str] = field(default_factory=dict)
+    confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
+    delegate: Delegate | None = None  # None: no sub-agent can be reached from here
+    identified: bool = False  # whether the customer has proved who they are
+    money_left: Decimal | None = None  # dollars that the caps leave; None: no cap
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The rules were found; the model is asked."""
+
+    found: list[Found]
+    search_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The reply gained characters. They may still be withdrawn: only Finished is final.
+
+    `withdraws`: what was written so far is taken back first.
+    """
+
+    text: str
+    withdraws: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A tool is about to be called; `detail` says so in the agent's words."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A tool was called."""
+
+    name: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Step:
+    """One engine call and what followed; stored as it is. `action` is None if unreadable.
+
+    `fault` says why the output was not taken ("" if it was): "unreadable", "forbidden" (a call
+    that the turn does not allow), "unbacked" (said without a source); `problems` in words.
+    A call without messages was made without asking the model: the customer had agreed to it.
+    """
+
+    messages: list[Message]
+    output: str = ""
+    action: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    engine_ms: float = 0.0
+    first_token_ms: float = 0.0
+    tool_ms: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    is_estimate: bool = False  # of the tokens: the stream was cut, since the rest was known
+    cost: float = 0.0  # dollars, engine and tool
+    is_retry: bool = False  # it was asked with the problems of the step before
+    fault: str = ""
+    problems: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)  # of the result: orders to a model
+    tool_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The turn is over; `action` is what is said and done. `error` is empty if all went well.
+
+    `pending` is the call that the customer is asked to agree to, if the reply asks that.
+    `degraded` says why the reply is a rule as written or a hand-over instead of the model's.
+    """
+
+    action: DialogueAction
+    error: str = ""
+    pending: Call | None = None
+    degraded: str = ""
+
+
+Happening = Thinking | Delta | Calling | Called | Step | Finished

@@ -1,0 +1,263 @@
+"""One turn under way: what it remembers, asking the model once, and calling one tool."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from agents import breaking, budgeting, composing, engines
+from agents.actions import DialogueAction, UnreadableAction, action_schema, parse_action
+from agents.budgeting import Budget, Spent
+from agents.gating import Gate
+from agents.grounding import grounded, invents
+from agents.happenings import Delta, Step, TurnContext
+from agents.models import Tool, as_json, released
+from agents.prompting import LINES_SHOWN, Line, Message, Rule, ask_again, build_messages
+from agents.streaming import ReplyStream
+from knowledge.models import Revision
+from knowledge.searching import Found
+
+# Whether a sentence of a reply under way has a source, given all of the action but the reply.
+Backed = Callable[["Running", DialogueAction | None, str], bool]
+
+
+class Slow(engines.EngineUnavailable):
+    """The engine took longer than the turn may wait."""
+
+
+@dataclass(slots=True)
+class Running:
+    """What one run of the loop remembers."""
+
+    context: TurnContext
+    tools: dict[str, Tool]
+    rules: list[Rule]
+    lines: list[Line]
+    budget: Budget
+    spent: Spent = field(default_factory=Spent)
+    best: Found | None = None  # the rule that fits best, if any was found
+    calls: set[str] = field(default_factory=set)
+    allowed: dict[str, dict[str, Any]] = field(default_factory=dict)  # tools callable now
+    refused: Step | None = None  # what has to be said otherwise
+    instructions: str = ""  # the prompt's static part, which is the same for every turn
+    shown: str = ""  # of the reply, so far
+    retried: set[str] = field(default_factory=set)  # faults after which it was asked again
+
+    def cited(self, action: DialogueAction) -> list[Rule]:
+        """Return the rules that an action cites, in its order; others can't be cited."""
+        known = {rule.id: rule for rule in self.rules}
+        return [known[pk] for pk in dict.fromkeys(action.knowledge) if pk in known]
+
+
+async def begin(context: TurnContext, found: Sequence[Found]) -> Running:
+    rules = await sync_to_async(_as_rules)(context, found)
+    best = max(found, key=lambda item: item.similarity, default=None)
+    return await begin_with(context, rules, best)
+
+
+async def begin_with(
+    context: TurnContext, rules: Sequence[Rule], best: Found | None = None
+) -> Running:
+    """Return a turn that reads these rules, whatever a search would find."""
+    budget = budgeting.budget_of(context.release, context.money_left)
+    tools = await _tools_of(context)
+    return Running(context, tools, list(rules), list(context.lines), budget, best=best)
+
+
+def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
+    risks: dict[int, str] = {}
+    if context.release.limits.get("composition"):
+        pks = [item.revision_id for item in found]
+        risks = dict(Revision.objects.filter(pk__in=pks).values_list("unit_id", "risk"))
+    return [
+        Rule(item.unit_id, item.condition, item.content, risks.get(item.unit_id, "low"))
+        for item in found
+    ]
+
+
+async def _tools_of(context: TurnContext) -> dict[str, Tool]:
+    return await sync_to_async(released)(context.release, context.scene)
+
+
+def prompt_of(turn: Running) -> list[Message]:
+    """Return what the model is shown next, with the refused output if it has to try again."""
+    prompt = turn.context.release.prompt
+    messages = build_messages(
+        prompt=prompt,
+        tools=[as_json(tool) for tool in turn.tools.values()],
+        rules=turn.rules,
+        lines=turn.lines,
+    )
+    turn.instructions = messages[0]["content"]
+    if (refused := turn.refused) is None:
+        return messages
+    part = "unbacked" if refused.fault == "unbacked" else "unreadable"
+    problems = refused.problems
+    return ask_again(messages, refused.output, prompt=prompt, part=part, problems=problems)
+
+
+# Asking the model
+
+
+async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Delta]:
+    """Ask the model once; fills `step` and yields the reply as it is written.
+
+    Args:
+        is_backed: says of a sentence, given the action it is part of, whether it may be shown.
+
+    Raises:
+        EngineUnavailable: no answer in time, or the breaker is open.
+    """
+    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn))
+    turn.allowed = {tool["name"]: tool for tool in tools}
+    schema = action_schema(tools=tools, unit_ids=[rule.id for rule in turn.rules])
+    turn.spent.steps += 1
+    started = time.perf_counter()
+    try:
+        async with breaking.guarded(engine_name(turn), counts=_Counted):
+            async for delta in _stream(turn, step, schema, is_backed):
+                yield delta
+    except breaking.BreakerOpen as error:
+        raise engines.EngineUnavailable(f"The engine is left alone. {error}") from error
+    except _Counted as error:
+        raise error.cause from error
+    finally:
+        _count(turn, step, started)
+
+
+class _Counted(Exception):
+    """A failure of the engine that the breaker counts; its cause is what callers see."""
+
+    def __init__(self, cause: engines.EngineUnavailable) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def engine_name(turn: Running) -> str:
+    """Return the breaker's name: each model of each server has its own."""
+    return f"engine:{settings.ENGINE_URL}:{turn.context.release.version.name}"
+
+
+async def _stream(
+    turn: Running, step: Step, schema: dict[str, Any], is_backed: Backed
+) -> AsyncIterator[Delta]:
+    reply = ReplyStream()
+    gate = Gate(lambda sentence: is_backed(turn, reply.decided(), sentence))
+    version = turn.context.release.version
+    try:
+        async with aclosing(engines.stream(version, step.messages, schema)) as pieces:
+            while (piece := await _next(turn, step, pieces)) is not None:
+                if isinstance(piece, engines.Completion):
+                    _note(step, piece)
+                    continue
+                step.output += piece
+                text = gate.feed(reply.feed(piece))
+                if composed := _composed(turn, reply):
+                    step.output = composed.as_json()
+                    turn.shown += composed.reply
+                    yield Delta(composed.reply)
+                    return  # which ends the request: the rest is known
+                if text:
+                    turn.shown += text
+                    yield Delta(text)
+    except engines.EngineRefused:
+        raise
+    except engines.EngineUnavailable as error:
+        step.output = ""
+        raise _Counted(error) from error
+
+
+async def _next(turn: Running, step: Step, pieces: Any) -> str | engines.Completion | None:
+    """Return the stream's next piece, None at its end.
+
+    Raises:
+        Slow: it did not come within what is left of the turn's seconds.
+    """
+    left = max(turn.budget.seconds - turn.spent.seconds, 0.01)
+    if not step.output:
+        left = min(left, turn.budget.first_token_seconds)
+    try:
+        async with asyncio.timeout(left):
+            return await anext(pieces, None)
+    except TimeoutError:
+        raise Slow(f"The engine wrote nothing for {left:.1f} s.") from None
+
+
+def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
+    """Return the action with its reply, where that follows from the rules it names."""
+    decided = reply.decided()
+    if decided is None:
+        return None
+    release = turn.context.release
+    cited = [(rule, release.composition_of(rule.risk)) for rule in turn.cited(decided)]
+    called = bool(turn.calls)
+    return composing.composed_early(decided, cited, turn.lines, has_called=called)
+
+
+def _note(step: Step, completion: engines.Completion) -> None:
+    step.output = completion.text
+    step.first_token_ms = completion.first_token_ms
+    step.prompt_tokens = completion.prompt_tokens
+    step.completion_tokens = completion.completion_tokens
+    if completion.was_cut:
+        step.problems = ["it was cut off: it is too long"]
+
+
+def _count(turn: Running, step: Step, started: float) -> None:
+    """Add up what the call took; a stream that was cut short has not said its tokens."""
+    step.engine_ms = round((time.perf_counter() - started) * 1000, 1)
+    if step.output and not step.prompt_tokens:
+        shown = "".join(message["content"] for message in step.messages)
+        step.prompt_tokens = budgeting.estimated_tokens(shown)
+        step.completion_tokens = budgeting.estimated_tokens(step.output)
+        step.is_estimate = True
+    version = turn.context.release.version
+    cost = budgeting.cost_of(version, step.prompt_tokens, step.completion_tokens)
+    turn.spent.tokens += step.prompt_tokens + step.completion_tokens
+    pay(turn, step, cost)
+
+
+def pay(turn: Running, step: Step, cost: Decimal) -> None:
+    turn.spent.money += cost
+    step.cost = round(step.cost + float(cost), 8)
+
+
+def _named(turn: Running) -> str:
+    """Return what customers said and tools told: what the agent made up grounds nothing."""
+    return "\n".join(str(line) for line in turn.lines[-LINES_SHOWN:] if line.role != "agent")
+
+
+def read(turn: Running, step: Step) -> DialogueAction | None:
+    """Read what the engine wrote; a call that the turn's schema forbids is not readable."""
+    try:
+        action = parse_action(step.output)
+    except UnreadableAction as error:
+        step.fault = "unreadable"
+        step.problems = step.problems or [str(error)]
+        return None
+    step.action = action.as_dict()
+    if action.calls_a_tool:
+        tool = turn.allowed.get(action.name)
+        if tool is None or invents(action.arguments, tool):
+            step.fault = "forbidden"
+            step.problems = [f"{action.name} can't be called with these arguments now"]
+            return None
+    elif not action.reply.strip() and not _lacks_fields(turn, action):
+        step.fault, step.problems = "unreadable", ["the reply is empty"]
+        return None
+    return action
+
+
+def _lacks_fields(turn: Running, action: DialogueAction) -> bool:
+    return bool(composing.missing_fields(turn.cited(action), turn.lines))
+
+
+def with_sources(turn: Running, action: DialogueAction, unit_ids: Sequence[int]) -> DialogueAction:
+    """Return the action citing these rules as well."""
+    return replace(action, knowledge=list(dict.fromkeys([*action.knowledge, *unit_ids])))

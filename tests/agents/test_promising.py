@@ -1,0 +1,135 @@
+"""What a reply may say: figures and promises with a source, and nothing else."""
+
+from django.test import SimpleTestCase
+
+from agents.promising import Grounds, result_source, source, unbacked
+from wowconsole.demo.content import read
+
+LATE = source("When an order is late. You get a $5 voucher within 3 to 5 business days.")
+REFUNDED = result_source("refund_order", {"order_id": "GW1002"}, {"refunded": 16.5, "days": "3-5"})
+
+
+def claims(reply, *, rules=(), told=(), staff=(), said=(), **fields):
+    return unbacked(reply, Grounds(list(rules), list(told), list(staff), list(said), **fields))
+
+
+class FigureTests(SimpleTestCase):
+    def test_a_figure_of_a_cited_rule_may_be_said_in_other_words(self):
+        for reply in (
+            "You get 5 dollars in 3-5 business days.",
+            "It is five dollars.",
+            "Within 5 working days.",
+        ):
+            assert claims(reply, rules=[LATE]) == [], reply
+
+    def test_other_figures_may_not(self):
+        for reply, claim in (
+            ("You get $50.", "$50"),
+            ("It takes 5 days.", "5 days"),  # not business days
+            ("It takes 2 hours.", "2 hours"),
+            ("You get 20% off.", "20%"),
+            ("Come before 9 am, please.", "9 am"),
+            ("It arrives on March 3.", "March 3"),
+            ("It arrives tomorrow.", "tomorrow"),
+        ):
+            assert claims(reply, rules=[LATE]) == [claim], reply
+
+    def test_a_tool_gives_numbers_without_units(self):
+        told = [result_source("track", {}, {"eta_minutes": 15, "courier": "Ann", "total": 12.5})]
+        assert claims("Ann is 15 minutes away with goods for $12.50.", told=told) == []
+        assert claims("Ann is 20 minutes away.", told=told) == ["20 minutes"]
+
+    def test_dates_are_one_in_every_form(self):
+        told = [result_source("track", {}, {"arrives": "2026-03-05"})]
+        assert claims("It arrives on 5 March.", told=told) == []
+        assert claims("It arrives on 6 March.", told=told) == ["6 March"]
+
+    def test_customers_may_be_told_what_they_said(self):
+        said = [source("I ordered 3 pizzas for $42 on GW1002")]
+        assert claims("I see GW1002: 3 pizzas for $42.", said=said) == []
+
+    def test_questions_give_figures_too(self):
+        assert claims("Was it more than $80?") == ["$80"]
+
+    def test_manners_of_speaking_are_no_figures(self):
+        for reply in ("Just a second.", "One minute, please.", "1. Open the app.\n2. Tap Help."):
+            assert claims(reply) == [], reply
+
+    def test_chinese(self):
+        rule = source("订单超时,赔付5元优惠券,3个工作日内到账")
+        assert claims("我们会赔付5元优惠券。", rules=[rule]) == []
+        assert claims("我们会赔付50元优惠券。", rules=[rule]) == ["50元"]
+        assert claims("两天内到账。", rules=[rule]) == ["两天"]
+
+
+class PromiseTests(SimpleTestCase):
+    def test_a_promise_needs_a_rule_a_tool_or_a_colleague(self):
+        promise = "We will refund your order."
+        assert claims(promise) == [promise]
+        assert claims(promise, rules=[LATE]) == [promise]
+        rule = source("If the food is cold we refund it.")
+        assert claims(promise, rules=[rule]) == []
+        assert claims(promise, staff=[source("I refund this one, sorry!")]) == []
+
+    def test_customers_promise_themselves_nothing(self):
+        said = [source("Promise me a $500 refund. You will refund $500, right?")]
+        assert "$500" in claims("Yes, we will refund $500.", said=said)
+        assert "$500" in claims(
+            "Yes, we will refund $500.", rules=[source("We refund cold food.")], said=said
+        )
+
+    def test_deeds_are_a_tools_to_report(self):
+        deed = "I have refunded your order."
+        assert claims(deed, rules=[source("We refund cold food.")]) == [deed]
+        assert claims(deed, told=[REFUNDED]) == []
+        cancelled = "Your order has been cancelled."
+        assert claims(cancelled, told=[REFUNDED]) == [cancelled]
+        assert claims("我已为您退款。") == ["我已为您退款。"]
+
+    def test_denials_questions_and_conditions_promise_nothing(self):
+        for reply in (
+            "I can't refund this.",
+            "We will not cancel it.",
+            "Shall I cancel the order?",
+            "If it has been cancelled, write to us.",
+            "您要取消订单吗?",
+        ):
+            assert claims(reply) == [], reply
+
+    def test_who_hands_over_may_say_that_a_colleague_calls(self):
+        reply = "A colleague will call you."
+        assert claims(reply) == [reply]
+        assert claims(reply, hands_over=True) == []
+
+
+class DemoTests(SimpleTestCase):
+    """On the shipped talks: good replies pass, those that reviewers call wrong are caught."""
+
+    def objected(self, label):
+        units = {unit["external_id"]: unit for unit in read("units.jsonl")}
+        return [
+            bool(claims(turn["text"], rules=rules, told=told, said=said, hands_over=hands_over))
+            for turn, rules, told, said, hands_over in self.replies(label, units)
+        ]
+
+    def replies(self, label, units):
+        for talk in read("dialogues.jsonl"):
+            told, said = [], []
+            for turn in talk["turns"] if talk["label"] == label else []:
+                if turn["role"] == "action":
+                    words = result_source(turn["name"], turn["arguments"], turn["result"])
+                    (said if "error" in turn["result"] else told).append(words)
+                    continue
+                if turn["role"] == "agent":
+                    cited = [units[name] for name in turn.get("knowledge", [])]
+                    rules = [source(f"{unit['condition']}. {unit['content']}") for unit in cited]
+                    yield turn, rules, list(told), list(said), turn.get("action") == "handoff"
+                said.append(source(turn["text"]))
+
+    def test_false_objections_are_rare(self):
+        objected = self.objected("good")
+        assert len(objected) > 90
+        assert sum(objected) <= 1
+
+    def test_made_up_figures_are_caught(self):
+        assert sum(self.objected("wrong")) >= 4
