@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dialogues.models import Case, Conversation, Event, Judgement, Turn
+from dialogues import admin_sites, registering  # noqa: F401 (the first one registers its own)
+from dialogues.models import (
+    CallPlan,
+    Case,
+    Conversation,
+    Event,
+    Judgement,
+    SubagentJob,
+    Turn,
+)
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -58,3 +67,20 @@ class JudgementAdmin(ReadOnlyAdmin):
 class CaseAdmin(ReadOnlyAdmin):
     list_display = ("public_id", "turn_id", "label", "updated_at")
     list_filter = ("label",)
+
+
+@admin.register(SubagentJob)
+class SubagentJobAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "name", "state", "attempts", "created_at", "finished_at")
+    list_filter = ("state", "name")
+
+
+@admin.register(CallPlan)
+class CallPlanAdmin(ModelAdmin):
+    """Plans decide whom a model may have called, so administrators write them."""
+
+    list_display = ("name", "description", "look_up", "is_active")
+
+    def save_model(self, request: HttpRequest, obj: CallPlan, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        registering.register_tools()

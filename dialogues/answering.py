@@ -5,45 +5,40 @@ Runs where the customer's socket is, for speed; when that process dies, a worker
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
-from agents.confirming import CHOICES, Call
 from agents.master import TurnContext
-from dialogues import events, services
+from dialogues import capping, events, looking, recording, services
+from dialogues.delegating import delegate_for
 from dialogues.history import confirmed_by, lines_for
-from dialogues.models import Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
-from knowledge.searching import Found
+from dialogues.models import Turn, TurnStatus
+from dialogues.recording import Record
 from wowconsole.logs import bind
 
 logger = logging.getLogger(__name__)
 
+OVER_CAP = "What this conversation or this day may cost is used up."
 NO_RELEASE = "Nobody can answer yet: no release is live. A colleague will read this."
+# (seconds after the question, what is shown if nothing of the reply is there by then)
+PATIENCE = (
+    (1.8, "One moment, please…"),
+    (8.0, "This takes a little longer than usual…"),
+    (20.0, "Still at it. A colleague takes over if I can't answer."),
+)
 LOOK_SECONDS = 1.0  # how soon an answer stops that was dropped
 MOST_ATTEMPTS = 3  # processes that may die over one turn
 _background: set[asyncio.Task[None]] = set()  # asyncio itself holds tasks only weakly
-
-
-@dataclass(slots=True)
-class Record:
-    """What is collected while a turn runs."""
-
-    started: float = field(default_factory=time.perf_counter)
-    found: list[Found] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    pending: Call | None = None  # what the reply asks the customer to agree to
-    hear: Callable[[str], None] | None = None
 
 
 def in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -77,6 +72,7 @@ async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> 
     record = Record(hear=hear)
     work = asyncio.create_task(_answer(turn, record))
     lease = asyncio.create_task(_keep_lease(turn.pk, work))
+    patience = asyncio.create_task(_reassure(turn, record))
     try:
         await work
     except asyncio.CancelledError:
@@ -86,6 +82,7 @@ async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> 
     finally:
         work.cancel()
         lease.cancel()
+        patience.cancel()
 
 
 def _is_cancelled() -> bool:
@@ -128,7 +125,14 @@ async def _may_act(turn: Turn) -> bool:
 
 async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
+    if said := await looking.answer_for(turn, partial(_status, turn)):
+        await _finish(turn, record, said, "")
+        return
     context = await sync_to_async(_context)(turn)
+    if context.money_left is not None and context.money_left <= 0:
+        record.degraded = OVER_CAP
+        await _finish(turn, record, DialogueAction(HANDOFF, capping.CAPPED), "")
+        return
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
         if isinstance(happening, master.Calling) and not await _may_act(turn):
@@ -145,6 +149,9 @@ def _context(turn: Turn) -> TurnContext:
         lines_for(turn),
         audience=turn.conversation.audience,
         confirmed=confirmed_by(turn),
+        delegate=delegate_for(turn),
+        identified=turn.conversation.identified_at is not None,
+        money_left=capping.money_left(turn.conversation),
     )
 
 
@@ -155,28 +162,37 @@ async def _take(happening: master.Happening, turn: Turn, record: Record) -> None
             record.timings["search_ms"] = happening.search_ms
             await _status(turn, "thinking", "Writing an answer")
         case master.Delta():
-            await _pass_on(happening.text, turn, record)
+            await _pass_on(happening, turn, record)
         case master.Calling():
             await _status(turn, "calling", happening.detail)
         case master.Step():
             record.steps.append(asdict(happening))
         case master.Called():
-            await sync_to_async(_store_call)(turn, happening)
+            await sync_to_async(recording.store_call)(turn, happening)
         case master.Finished():
-            record.pending = happening.pending
+            record.pending, record.degraded = happening.pending, happening.degraded
             await _finish(turn, record, happening.action, happening.error)
 
 
-async def _pass_on(text: str, turn: Turn, record: Record) -> None:
-    record.timings.setdefault("first_text_ms", _since(record))
-    delta = {"type": "delta", "turn": str(turn.public_id), "text": text}
-    await events.passing(turn.conversation.public_id, delta)
-    if record.hear:
-        record.hear(text)
+async def _pass_on(delta: master.Delta, turn: Turn, record: Record) -> None:
+    if delta.text:
+        record.timings.setdefault("first_text_ms", record.milliseconds)
+    event = {"type": "delta", "turn": str(turn.public_id), "text": delta.text}
+    withdrawn = {"withdraws": True} if delta.withdraws else {}
+    await events.passing(turn.conversation.public_id, event | withdrawn)
+    record.was_withdrawn |= delta.withdraws
+    # Who can't take a piece back is told the whole at the end instead.
+    if record.hear and delta.text and not record.was_withdrawn:
+        record.hear(delta.text)
 
 
-def _since(record: Record) -> float:
-    return round((time.perf_counter() - record.started) * 1000, 1)
+async def _reassure(turn: Turn, record: Record) -> None:
+    """Say something while nothing of the reply is there yet: nobody looks at silence."""
+    for seconds, words in PATIENCE:
+        await asyncio.sleep(max(seconds - record.milliseconds / 1000, 0))
+        if "first_text_ms" in record.timings:
+            return
+        await _status(turn, "thinking", words)
 
 
 async def _status(turn: Turn, state: str, detail: str) -> None:
@@ -184,93 +200,7 @@ async def _status(turn: Turn, state: str, detail: str) -> None:
     await events.passing(turn.conversation.public_id, event)
 
 
-@transaction.atomic
-def _store_call(turn: Turn, called: master.Called) -> None:
-    data = {"name": called.name, "arguments": called.arguments, "result": called.result}
-    stored = turn.events.filter(kind=EventKind.ACTION).values_list("data", flat=True)
-    if data in list(stored):  # by the process that died
-        return
-    services.append(
-        conversation=turn.conversation,
-        kind=EventKind.ACTION,
-        role=Role.AGENT,
-        data=data,
-        turn=turn,
-        fence=turn.fence,
-    )
-
-
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
-    record.timings["total_ms"] = _since(record)
-    record.timings["engine_ms"] = sum(step["engine_ms"] for step in record.steps)
-    record.timings["tools_ms"] = sum(step["tool_ms"] for step in record.steps)
+    record.finish()
     with suppress(IntegrityError):  # control changed: a person speaks now, and the agent is silent
-        await sync_to_async(_store_end)(turn, record, action, error)
-
-
-@transaction.atomic
-def _store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
-    """Store reply, turn and found rules at once, if the turn is still ours to end."""
-    # The conversation first, as everywhere: in the other order a takeover could deadlock.
-    Conversation.objects.select_for_update().get(pk=turn.conversation_id)
-    running = Turn.objects.select_for_update().filter(pk=turn.pk, status=TurnStatus.RUNNING)
-    if not running.exists():
-        # A person came first. What was done until then (a refund, say) stays on record.
-        Turn.objects.filter(pk=turn.pk, steps=[]).update(steps=record.steps)
-        return
-    _store_reply(turn, record, action)
-    _store_found(turn, record.found, action.knowledge)
-    running.update(
-        status=TurnStatus.FAILED if error else TurnStatus.DONE,
-        steps=record.steps,
-        output=action.as_dict() | _pending(record),
-        timings=record.timings,
-        error=error,
-        leased_until=None,
-        finished_at=timezone.now(),
-    )
-    if action.name == HANDOFF:
-        services.ask_for_person(conversation=turn.conversation)
-
-
-def _pending(record: Record) -> dict[str, Any]:
-    return {"pending": record.pending.as_dict()} if record.pending else {}
-
-
-def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
-    cited = [item for item in record.found if item.unit_id in action.knowledge]
-    services.append(
-        conversation=turn.conversation,
-        kind=EventKind.MESSAGE,
-        role=Role.AGENT,
-        text=action.reply,
-        data={
-            "citations": [{"unit": item.unit_id, "title": item.title} for item in cited],
-            "release": turn.release.name if turn.release else None,
-            "turn": str(turn.public_id),
-            "choices": list(CHOICES) if record.pending else [],
-        },
-        turn=turn,
-        fence=turn.fence,
-    )
-
-
-def _store_found(turn: Turn, found: list[Found], cited: list[int]) -> None:
-    TurnUnit.objects.bulk_create(
-        [
-            TurnUnit(
-                turn=turn,
-                unit_id=item.unit_id,
-                revision_id=item.revision_id,
-                rank=rank,
-                score=item.score,
-                similarity=item.similarity,
-                vector_rank=item.vector_rank,
-                text_rank=item.text_rank,
-                matched=item.matched,
-                cited=item.unit_id in cited,
-            )
-            for rank, item in enumerate(found, start=1)
-        ],
-        ignore_conflicts=True,
-    )
+        await sync_to_async(recording.store_end)(turn, record, action, error)

@@ -116,6 +116,8 @@ class TurnSerializer(serializers.ModelSerializer[Turn]):
             "output",
             "timings",
             "error",
+            "degraded",
+            "cost",
             "created_at",
             "finished_at",
         ]

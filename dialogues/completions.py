@@ -154,13 +154,14 @@ def _read(request: HttpRequest) -> dict[str, Any]:
 
 def _begin(asked: dict[str, Any]) -> Turn:
     name = asked["model"]
-    release = live_release() if name == LIVE else Release.objects.filter(name=name).first()
-    if release is None:
-        raise NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
     slug = asked["metadata"].get("scene")
     scene = Scene.objects.filter(slug=slug).first() if slug else None
     if slug and scene is None:
         raise Invalid(f"There is no scene {slug}.")
+    named = Release.objects.filter(name=name)
+    release = live_release(scene) if name == LIVE else named.first()
+    if release is None:
+        raise NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
     lines = [Line(SPEAKERS[entry["role"]], entry["content"]) for entry in asked["messages"]]
     turn = services.begin_with_history(
         release=release, scene=scene, customer=asked.get("user", ""), lines=lines

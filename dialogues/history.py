@@ -4,15 +4,33 @@ from django.db.models import Max, Q
 
 from agents.confirming import Call, says_yes
 from agents.prompting import LINES_SHOWN, Line
-from dialogues.models import Event, EventKind, Role, Turn
+from dialogues.looking import arguments_of, heard, in_words
+from dialogues.models import Event, EventKind, Role, Turn, asks_for_answer
+
+COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
+SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent
 
 
 def as_line(event: Event) -> Line:
-    """Return one stored event as a line of the prompt; staff speak as the agent does."""
-    if event.kind == EventKind.ACTION:
+    """Return one stored event as a line of the prompt; staff speak as the agent does.
+
+    What a sub-agent brought reads as what a tool answered, and so does what a colleague did.
+    """
+    if event.kind == EventKind.CONTROL:
+        did = {"did": event.ended_handover.summary}
+        return Line("tool", name=COLLEAGUE, result=did)
+    if said := heard(event):
+        return Line("customer", said)
+    if event.kind in (EventKind.ACTION, EventKind.JOB):
         data = event.data
-        return Line("tool", name=data["name"], arguments=data["arguments"], result=data["result"])
-    return Line("customer" if event.role == Role.CUSTOMER else "agent", event.text)
+        return Line("tool", name=data["name"], arguments=arguments_of(event), result=data["result"])
+    speaker = "customer" if event.role == Role.CUSTOMER else "agent"
+    return Line(speaker, in_words(event), is_staff=event.role == Role.STAFF)
+
+
+def told() -> Q:
+    """Match the events that a prompt tells of, whoever they are from."""
+    return Q(kind__in=[EventKind.MESSAGE, EventKind.ACTION]) | SUMMARISED
 
 
 def lines_for(turn: Turn) -> list[Line]:
@@ -24,15 +42,18 @@ def lines_for(turn: Turn) -> list[Line]:
     """
     earlier = Turn.objects.before(turn).last()
     # What the agent said without a turn of ours is history that came with the conversation.
-    told = turn.conversation.events.filter(role=Role.AGENT, turn=None, seq__lt=turn.asked_seq)
-    history_seq = told.aggregate(seq=Max("seq"))["seq"] or 0
+    came = turn.conversation.events.filter(role=Role.AGENT, turn=None, seq__lt=turn.asked_seq)
+    history_seq = came.aggregate(seq=Max("seq"))["seq"] or 0
     answered_seq = max(history_seq, earlier.asked_seq if earlier else 0)
-    others = Event.objects.filter(
-        Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
-        conversation=turn.conversation,
-        kind__in=[EventKind.MESSAGE, EventKind.ACTION],
+    others = (
+        Event.objects.filter(
+            Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
+            conversation=turn.conversation,
+        )
+        .filter(asks_for_answer() | told())
+        .select_related("ended_handover")
     )
-    asked = Q(role=Role.CUSTOMER, seq__gt=answered_seq)
+    asked = asks_for_answer() & Q(seq__gt=answered_seq)
     before = others.exclude(asked).order_by("-seq")[:LINES_SHOWN]
     shown = [*reversed(before), *others.filter(asked).order_by("seq")]
     return [as_line(event) for event in shown[-LINES_SHOWN:]]

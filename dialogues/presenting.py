@@ -87,6 +87,10 @@ class Entry:
                 said = "Liked a reply" if data.get("value") == "like" else "Disliked a reply"
             case EventKind.CONTROL:
                 said = f"Now in charge: {dict(Control.choices).get(data.get('state'), '?')}"
+            case EventKind.SURVEY if self.event.role == Role.CUSTOMER:
+                said = f"Survey: {data.get('answered')} questions answered"
+            case EventKind.JOB:
+                said = f"{data.get('name')}, {data.get('state')}: {data.get('detail')}"
             case _:
                 said = self.event.get_kind_display()
         more = data.get("comment") or data.get("reason") or self.event.text

@@ -175,18 +175,18 @@ def _answer(replay: Replay, job: Job) -> None:
     parts = ("turn__conversation__scene", "turn__release__version")
     rows = to_answer(replay.turns.select_related(*parts).order_by("pk"))
     waiting = [row for row in rows if not row.after["action"]]
-    live = live_release()
     for done, row in enumerate(waiting, start=len(rows) - len(waiting)):
         jobs.advance(job, done=done, total=len(rows), note="Answering again without and with it")
-        _answer_turn(row, live, job)
+        _answer_turn(row, job)
 
 
-def _answer_turn(row: ReplayTurn, live: Release | None, job: Job) -> None:
-    context = _context(row.turn, row.turn.release or live)
+def _answer_turn(row: ReplayTurn, job: Job) -> None:
+    release = row.turn.release or live_release(row.turn.conversation.scene)
+    context = _context(row.turn, release)
     old, new = _rules(row.before), _rules(row.after)
-    before = _rehearsed(context, old)
+    before = rehearsed(context, old)
     jobs.advance(job, done=job.done, note=job.note)  # engines may take most of a lease
-    after = _rehearsed(context, new)
+    after = rehearsed(context, new)
     jobs.advance(job, done=job.done, note=job.note)
     weighed = weighing.weigh(before, after, lines=context.lines, rules=new)
     row.before["action"], row.after["action"] = before.as_dict(), after.as_dict()
@@ -206,10 +206,10 @@ def _rules(side: dict[str, Any]) -> list[Rule]:
     """Return the texts of the rules that were found, best first."""
     texts = Revision.objects.in_bulk([rule["revision_id"] for rule in side["rules"]])
     shown = [texts[rule["revision_id"]] for rule in side["rules"]]
-    return [Rule(each.unit_id, each.condition, each.content) for each in shown]
+    return [Rule(each.unit_id, each.condition, each.content, each.risk) for each in shown]
 
 
-def _rehearsed(context: TurnContext, rules: list[Rule]) -> DialogueAction:
+def rehearsed(context: TurnContext, rules: list[Rule]) -> DialogueAction:
     try:
         with _alone():
             return async_to_sync(_rehearse)(context, rules)

@@ -1,5 +1,15 @@
+"""What is served beside Django's views: sockets, and requests that wait."""
+
 from django.urls import path
 
+from dialogues import polling
 from dialogues.consumers import ChatConsumer
 
 websocket_urlpatterns = [path("ws/chat/<uuid:conversation_id>/", ChatConsumer.as_asgi())]
+
+# Django's types know views alone; the router calls what stands here as ASGI applications.
+SESSION = "api/chat/sessions/<uuid:conversation_id>/"
+http_urlpatterns = [
+    path(f"{SESSION}events/", polling.events),  # type: ignore[arg-type]
+    path(f"{SESSION}frames/", polling.take_frame),  # type: ignore[arg-type]
+]

@@ -3,7 +3,21 @@
 from asgiref.sync import async_to_sync
 from celery import shared_task
 
-from dialogues import answering, gaps, noting, replaying, services
+from dialogues import (
+    answering,
+    attaching,
+    drafting,
+    gaps,
+    identifying,
+    noting,
+    proactive_deciding,
+    proactive_promises,
+    proactive_receiving,
+    replaying,
+    services,
+    supposing,
+    undertaking,
+)
 from dialogues.models import Conversation, Turn
 from knowledge import jobs
 
@@ -62,3 +76,61 @@ def replay(job_pk: int) -> None:
     with jobs.at_work(job_pk) as job:
         if job is not None:
             replaying.run(job)
+
+
+@shared_task
+def draft(job_pk: int) -> None:
+    with jobs.at_work(job_pk) as job:
+        if job is not None:
+            drafting.run(job)
+
+
+@shared_task
+def do_job(job_pk: int) -> None:
+    """Do a sub-agent's job as far as it goes now."""
+    undertaking.do_job(job_pk)
+
+
+@shared_task
+def sweep_jobs() -> None:
+    """Every few seconds, from beat: jobs of dead workers, jobs out of time."""
+    undertaking.sweep()
+
+
+@shared_task
+def sweep_files() -> None:
+    """Every few minutes, from beat: what was uploaded and never sent, files without a row."""
+    attaching.sweep()
+
+
+@shared_task
+def forget_spent_proofs() -> None:
+    """Every hour, from beat."""
+    identifying.forget_spent()
+
+
+@shared_task
+def handle_business_event(event_pk: int) -> None:
+    """Match an event with the policies; a second delivery finds it handled."""
+    proactive_receiving.handle(event_pk)
+
+
+@shared_task
+def decide_contact(decision_pk: int) -> None:
+    """Decide whether a customer is told, and tell them; a second delivery finds it decided."""
+    proactive_deciding.decide(decision_pk)
+
+
+@shared_task
+def sweep_proactive() -> None:
+    """Every few seconds, from beat: events, decisions and promises that are due."""
+    proactive_receiving.sweep()
+    proactive_deciding.sweep()
+    proactive_promises.sweep()
+
+
+@shared_task
+def suppose(job_pk: int) -> None:
+    with jobs.at_work(job_pk) as job:
+        if job is not None:
+            supposing.run(job)

@@ -4,23 +4,121 @@ from django.urls import path
 
 from dialogues import (
     views,
+    views_arranging,
+    views_calls,
+    views_chat,
     views_corrections,
+    views_costs,
+    views_desk,
     views_effects,
     views_gaps,
+    views_jobs,
+    views_proactive,
     views_replays,
+    views_surveys,
+    views_whatifs,
     views_wordings,
 )
 
 app_name = "dialogues"
 
+_conversation = "dialogues/<uuid:public_id>"
+_hours = "dialogues/inbox/hours/<uuid:public_id>"
+_surveys = "dialogues/inbox/surveys/<uuid:public_id>"
+
+desk_patterns = [
+    path("dialogues/inbox/", views_desk.inbox_view, name="inbox"),
+    path("dialogues/inbox/next/", views_desk.next_waiting, name="next-waiting"),
+    path("dialogues/inbox/<uuid:public_id>/", views_desk.desk, name="desk"),
+    path(f"{_conversation}/take/", views_desk.take, name="take"),
+    path(f"{_conversation}/release/", views_desk.release, name="release"),
+    path(f"{_conversation}/assign/", views_desk.assign, name="assign"),
+    path(f"{_conversation}/reply/", views_desk.staff_reply, name="staff-reply"),
+    path(f"{_conversation}/hand-back/", views_desk.hand_back, name="hand-back"),
+    path(f"{_conversation}/close/", views_desk.close, name="close"),
+    path(f"{_conversation}/survey/", views_desk.ask_survey, name="survey-ask"),
+    path(f"{_conversation}/notes/", views_desk.note_add, name="note-add"),
+    path(f"{_conversation}/drafts/<slug:kind>/", views_desk.draft_show, name="draft-show"),
+    path(f"{_conversation}/drafts/<slug:kind>/start/", views_desk.draft_start, name="draft-start"),
+    path("dialogues/inbox/hours/", views_arranging.desk_list, name="desk-list"),
+    path(f"{_hours}/", views_arranging.desk_detail, name="desk-detail"),
+    path(f"{_hours}/remove/", views_arranging.desk_remove, name="desk-remove"),
+    path(f"{_hours}/periods/", views_arranging.period_add, name="period-add"),
+    path(f"{_hours}/periods/<int:pk>/remove/", views_arranging.period_remove, name="period-remove"),
+    path(f"{_hours}/holidays/", views_arranging.holiday_add, name="holiday-add"),
+    path(
+        f"{_hours}/holidays/<int:pk>/remove/", views_arranging.holiday_remove, name="holiday-remove"
+    ),
+    path("dialogues/inbox/canned/", views_arranging.canned_list, name="canned-list"),
+    path(
+        "dialogues/inbox/canned/<uuid:public_id>/", views_arranging.canned_edit, name="canned-edit"
+    ),
+    path(
+        "dialogues/inbox/canned/<uuid:public_id>/remove/",
+        views_arranging.canned_remove,
+        name="canned-remove",
+    ),
+    path("dialogues/inbox/surveys/", views_surveys.survey_list, name="survey-list"),
+    path("dialogues/inbox/surveys/new/", views_surveys.survey_add, name="survey-add"),
+    path(f"{_surveys}/", views_surveys.survey_detail, name="survey-detail"),
+    path(f"{_surveys}/edit/", views_surveys.survey_edit, name="survey-edit"),
+    path(f"{_surveys}/questions/", views_surveys.question_add, name="question-add"),
+    path(
+        f"{_surveys}/questions/<uuid:question>/retire/",
+        views_surveys.question_retire,
+        name="question-retire",
+    ),
+]
+
+job_patterns = [
+    path("dialogues/jobs/", views_jobs.job_list, name="job-list"),
+    path("dialogues/jobs/<uuid:public_id>/", views_jobs.job_detail, name="job-detail"),
+    path("dialogues/jobs/<uuid:public_id>/cancel/", views_jobs.job_cancel, name="job-cancel"),
+    path(f"{_conversation}/call/", views_jobs.call_start, name="call-start"),
+    path("calls/<str:token>/", views_calls.call, name="call"),
+    path("calls/<str:token>/answer/", views_calls.call_answer, name="call-answer"),
+    path("calls/<str:token>/say/", views_calls.call_say, name="call-say"),
+    path("calls/<str:token>/end/", views_calls.call_end, name="call-end"),
+]
+
+_policy = "dialogues/proactive/<uuid:public_id>"
+proactive_patterns = [
+    path("dialogues/proactive/", views_proactive.proactive_list, name="proactive-list"),
+    path("dialogues/proactive/new/", views_proactive.proactive_new, name="proactive-new"),
+    path(f"{_policy}/", views_proactive.proactive_detail, name="proactive-detail"),
+    path(f"{_policy}/edit/", views_proactive.proactive_edit, name="proactive-edit"),
+    path(f"{_policy}/switch/", views_proactive.proactive_switch, name="proactive-switch"),
+]
+
 urlpatterns = [
-    path("chat/", views.chat, name="chat"),
+    *proactive_patterns,
+    *job_patterns,
+    *desk_patterns,
+    path("chat/", views_chat.chat, name="chat"),
+    path("chat/embed-demo/", views_chat.embed_demo, name="embed-demo"),
+    path("widget.js", views_chat.widget, name="widget"),
+    path("dialogues/<uuid:public_id>/typing/", views_chat.staff_typing, name="staff-typing"),
+    path(
+        "dialogues/<uuid:public_id>/customer-typing/",
+        views_chat.customer_typing,
+        name="customer-typing",
+    ),
     path("dialogues/", views.conversation_list, name="conversation-list"),
     path("dialogues/<uuid:public_id>/", views.conversation_detail, name="conversation-detail"),
-    path("dialogues/<uuid:public_id>/reply/", views.staff_reply, name="staff-reply"),
-    path("dialogues/<uuid:public_id>/hand-back/", views.hand_back, name="hand-back"),
     path("dialogues/turns/<uuid:public_id>/", views.turn_detail, name="turn-detail"),
     path("dialogues/turns/<uuid:public_id>/judge/", views.turn_judge, name="turn-judge"),
+    path("dialogues/turns/<uuid:public_id>/why/", views_whatifs.turn_why, name="turn-why"),
+    path(
+        "dialogues/turns/<uuid:public_id>/what-if/",
+        views_whatifs.what_if_start,
+        name="what-if-start",
+    ),
+    path(
+        "dialogues/what-ifs/<uuid:public_id>/",
+        views_whatifs.what_if_detail,
+        name="what-if-detail",
+    ),
+    path("costs/", views_costs.cost_list, name="cost-list"),
     path("cases/", views.case_list, name="case-list"),
     path(
         "cases/labels/<uuid:public_id>/",

@@ -6,13 +6,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from agents.prompting import BUSINESS
-from dialogues import reviewing, services
+from dialogues import reviewing
 from dialogues.forms import CaseFilterForm, ConversationFilterForm, JudgementForm
 from dialogues.models import Case, CaseQuerySet, Conversation, JudgementSource, Turn, Verdict
 from dialogues.presenting import in_words, listed, panel, transcript
@@ -23,13 +21,6 @@ PAGE_SIZE = 25
 LIST = "dialogues/conversation_list.html"
 DETAIL = "dialogues/conversation_detail.html"
 CASES = "dialogues/case_list.html"
-
-
-@require_GET
-@ensure_csrf_cookie
-def chat(request: HttpRequest) -> HttpResponse:
-    """The customer's page; nobody signs in."""
-    return render(request, "dialogues/chat.html", {"business": BUSINESS})
 
 
 @require_GET
@@ -59,34 +50,12 @@ def _page_of(
     turns = [entry.turn for entry in entries if entry.turn]
     chosen = [turn for turn in turns if str(turn.public_id) == wanted]
     context = {"conversation": conversation, "entries": entries, "selected": None}
+    if any(entry.event.data.get("attachments") for entry in entries):
+        context["evidence"] = conversation.attachments.exclude(evidence=None)
     if turn := next(iter(chosen or turns), None):
         turn.conversation = conversation
         context |= {"selected": turn, **panel(turn, form)}
     return context
-
-
-@require_POST
-@requires("dialogues.reply")
-def staff_reply(request: UserRequest, public_id: UUID) -> HttpResponse:
-    """Answer the customer as a person; the agent is silent from then on."""
-    conversation = _visible_conversation(request, public_id)
-    text = request.POST.get("text", "")
-    services.reply_as_staff(conversation=conversation, by=request.user, text=text)
-    return redirect(f"{conversation.get_absolute_url()}#reply")
-
-
-@require_POST
-@requires("dialogues.reply")
-def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
-    conversation = _visible_conversation(request, public_id)
-    services.hand_back(conversation=conversation)
-    messages.success(request, "The agent answers the customer's next message.")
-    return redirect(conversation)
-
-
-def _visible_conversation(request: UserRequest, public_id: UUID) -> Conversation:
-    visible = Conversation.objects.visible_to(request.user)
-    return get_object_or_404(visible, public_id=public_id)
 
 
 @require_GET

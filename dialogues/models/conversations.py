@@ -18,10 +18,12 @@ from wowconsole.roles import AnyUser, sees_every_scene
 class EventKind(models.TextChoices):
     MESSAGE = "message", "Message"
     ACTION = "action", "Action"
+    JOB = "job", "Job of a sub-agent"
     RATING = "rating", "Rating"
     FEEDBACK = "feedback", "Feedback"
     CONTROL = "control", "Change of control"
     CLOSED = "closed", "Closed"
+    SURVEY = "survey", "Survey"
 
 
 class Role(models.TextChoices):
@@ -43,6 +45,22 @@ class Control(models.TextChoices):
     HUMAN = "human", "Person"
 
 
+def asks_for_answer() -> Q:
+    """Return which events the agent owes an answer: what customers write, what jobs end with.
+
+    A cancelled job asks for none: whoever cancelled it knows.
+    """
+    ended = Q(kind=EventKind.JOB, data__state__in=["done", "failed", "expired"])
+    return Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER) | ended
+
+
+# What shows that a person has dealt with all that the customer wrote before. A hand-back of a
+# conversation that nobody had taken "resumes": the agent then goes on where it was.
+BY_PERSON = Q(role=Role.STAFF) | Q(
+    ~Q(data__has_key="resumes"), kind=EventKind.CONTROL, data__state=Control.BOT
+)
+
+
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: AnyUser) -> Self:
         """Keep the conversations of the user's scenes, and those of no scene yet."""
@@ -61,15 +79,12 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             conversation=OuterRef("conversation"), asked_seq__gte=OuterRef("seq")
         )
         by_person = Event.objects.filter(
-            Q(role=Role.STAFF) | Q(kind=EventKind.CONTROL, data__state=Control.BOT),
-            conversation=OuterRef("conversation"),
-            seq__gt=OuterRef("seq"),
+            BY_PERSON, conversation=OuterRef("conversation"), seq__gt=OuterRef("seq")
         )
         waiting = Event.objects.filter(
+            asks_for_answer(),
             ~Exists(turns),
             conversation=OuterRef("pk"),
-            kind=EventKind.MESSAGE,
-            role=Role.CUSTOMER,
             at__lt=now - timedelta(seconds=after_seconds),
         ).exclude(Exists(by_person))
         recent = self.filter(updated_at__gt=now - timedelta(days=1), channel=Channel.CHAT)
@@ -90,6 +105,14 @@ class Conversation(models.Model):
     channel = models.CharField(max_length=8, choices=Channel, default=Channel.CHAT)
     external_id = models.CharField(max_length=120, null=True, editable=False)  # noqa: DJ001
     customer = models.CharField(max_length=120, blank=True)
+    # Who the site that opened the chat proved its customer to be: its own id of them, and
+    # when. Null: nobody proved anything, so tools give no personal data.
+    customer_ref = models.CharField(max_length=120, blank=True, editable=False)
+    identified_at = models.DateTimeField(null=True, editable=False)
+    # Null: opened by no registered site, such as our own page.
+    site = models.ForeignKey(
+        "dialogues.Site", on_delete=models.PROTECT, null=True, blank=True, editable=False
+    )
     # {"channel", "segment", "region"} as the site that opened the chat said: some rules are
     # for some customers only.
     audience = models.JSONField(default=dict, blank=True)
@@ -120,6 +143,11 @@ class Conversation(models.Model):
                 condition=Q(rating__isnull=True) | Q(rating__range=(1, 5)),
             ),
             models.UniqueConstraint(name="conversation_external_id_unique", fields=["external_id"]),
+            models.CheckConstraint(
+                name="conversation_identified_when_ref",
+                condition=Q(identified_at__isnull=True, customer_ref="")
+                | (Q(identified_at__isnull=False) & ~Q(customer_ref="")),
+            ),
         ]
         indexes = [models.Index(name="conversation_newest", fields=["-updated_at", "-id"])]
 

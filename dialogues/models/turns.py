@@ -1,10 +1,11 @@
 """Turns: all that went into one reply."""
 
 import uuid
+from decimal import Decimal
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from pgvector.django import VectorField
 
@@ -45,7 +46,8 @@ class Turn(models.Model):
 
     `steps` has one object per engine call: {"messages": [...], "output": str, "action":
     {...} | null, "result": {...} | null, "engine_ms", "first_token_ms", "tool_ms",
-    "prompt_tokens", "completion_tokens"}. Imported turns have none.
+    "prompt_tokens", "completion_tokens", and what `agents.happenings.Step` says of checks and
+    costs}. Imported turns have none. What is counted over many turns has a column of its own.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -61,6 +63,14 @@ class Turn(models.Model):
     output = models.JSONField(default=dict)  # the last dialogue action, as spoken
     timings = models.JSONField(default=dict)  # milliseconds by name
     error = models.TextField(blank=True)
+    # Why the reply is a rule as written or a hand-over instead of the model's; empty: it isn't.
+    degraded = models.CharField(max_length=300, blank=True)
+    engine_calls = models.PositiveSmallIntegerField(default=0)
+    unreadable_calls = models.PositiveSmallIntegerField(default=0)  # of these: no readable action
+    unbacked_calls = models.PositiveSmallIntegerField(default=0)  # of these: said without source
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, default=Decimal(0))  # dollars
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True)
 
@@ -85,6 +95,15 @@ class Turn(models.Model):
                 fields=["conversation"],
                 condition=Q(status=TurnStatus.RUNNING),
             ),
+            models.CheckConstraint(name="turn_cost_not_negative", condition=Q(cost__gte=0)),
+            models.CheckConstraint(
+                name="turn_faults_among_its_calls",
+                condition=Q(engine_calls__gte=F("unreadable_calls") + F("unbacked_calls")),
+            ),
+        ]
+        indexes = [
+            # What a day has cost is asked before each turn.
+            models.Index(name="turn_costs_by_day", fields=["created_at"], condition=Q(cost__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """A turn from the first search to the stored reply, against a scripted engine."""
 
 import threading
+import time
 from datetime import timedelta
 from unittest import mock
 
@@ -194,7 +195,7 @@ class FailureTests(EngineMixin, TestCase):
             await self.apologises()
 
     async def test_the_connection_drops_in_the_middle(self):
-        self.engine.will(says("A long reply that is never finished.", cut_after=6))
+        self.engine.always = says("A long reply that is never finished.", cut_after=6)
         turn = await self.apologises()
         assert turn.steps[0]["action"] is None
 
@@ -207,16 +208,16 @@ class FailureTests(EngineMixin, TestCase):
         await self.apologises()
 
     async def test_the_model_writes_no_action(self):
-        self.engine.will(Answer("Sure, I can help!"))
+        self.engine.always = Answer("Sure, I can help!")
         turn = await self.apologises()
         assert turn.steps[0]["output"] == "Sure, I can help!"
 
     async def test_the_action_was_cut_off(self):
-        self.engine.will(Answer(says("A reply").text[:-4]))
+        self.engine.always = Answer(says("A reply").text[:-4])
         await self.apologises()
 
     async def test_an_empty_reply_is_no_answer(self):
-        self.engine.will(says("  "))
+        self.engine.always = says("  ")
         await self.apologises()
 
     async def test_what_can_not_be_stored_does_not_lose_the_turn(self):
@@ -271,7 +272,7 @@ class ToolTests(EngineMixin, TestCase):
         assert prompt.endswith("agent: On the way.\ncustomer: Ok")
 
     async def test_an_invented_identifier_is_not_called(self):
-        self.engine.will(calls("look_up", order_id="GW9999"))
+        self.engine.always = calls("look_up", order_id="GW9999")
         conversation = await self.answered()
         assert self.shop.requests == []
         assert await sync_to_async(texts)(conversation) == [SORRY]
@@ -290,7 +291,7 @@ class ToolTests(EngineMixin, TestCase):
 
     async def test_tools_outside_the_release_are_not_called(self):
         await sync_to_async(make_tool)(name="refund", url="/refund/{id}/")
-        self.engine.will(calls("refund", id="GW1001"))
+        self.engine.always = calls("refund", id="GW1001")
         conversation = await self.answered()
         assert self.shop.requests == []
         assert await sync_to_async(texts)(conversation) == [SORRY]
@@ -407,3 +408,46 @@ class DemoShopTests(EngineMixin, LiveServerTestCase):
         await turn.arefresh_from_db()
         assert (turn.status, turn.attempts) == (TurnStatus.DONE, 2)
         assert turn.steps[0]["result"] == action.data["result"]
+
+
+class SecondTryTests(EngineMixin, TestCase):
+    """What a refused output leaves behind, for the page and for training."""
+
+    answered = ReplyTests.answered
+
+    async def test_training_learns_the_second_answer_to_the_first_prompt(self):
+        self.engine.will(says("You will get $99."), says("Hello!"))
+        await self.answered("Hi")
+        turn = await Turn.objects.aget()
+        assert [step["fault"] for step in turn.steps] == ["unbacked", ""]
+        await Case.objects.acreate(turn=turn, label=Verdict.GOOD)
+        scope = building.Scope([], unsorted=True)
+        (draft,) = await sync_to_async(
+            lambda: list(building.message_drafts(building.good_turns(scope), None))
+        )()
+        assert draft.data["prompt"] == self.engine.requests[0]["messages"]
+        assert "Hello!" in draft.data["completion"][0]["content"]
+
+    async def test_a_silent_engine_is_excused_within_two_seconds(self):
+        passed = []
+
+        async def keep(conversation_id, event):
+            passed.append((time.perf_counter(), event))
+
+        self.engine.always = says("Hello.", delay=2.5)
+        with mock.patch.object(events, "passing", keep):
+            started = time.perf_counter()
+            await self.answered("Hi")
+        excuses = [at for at, event in passed if event.get("detail", "").startswith("One moment")]
+        assert excuses
+        assert excuses[0] - started < 2.5
+
+    async def test_quick_answers_need_no_excuse(self):
+        passed = []
+
+        async def keep(conversation_id, event):
+            passed.append(event)
+
+        with mock.patch.object(events, "passing", keep):
+            await self.answered("Hi")
+        assert not any("moment" in event.get("detail", "") for event in passed)

@@ -11,7 +11,6 @@ from django.utils import timezone
 from agents.actions import DialogueAction
 from agents.models import Promotion, Release
 from dialogues import services
-from dialogues.answering import Record, _store_end
 from dialogues.models import (
     Control,
     Conversation,
@@ -20,6 +19,7 @@ from dialogues.models import (
     Turn,
     TurnStatus,
 )
+from dialogues.recording import Record, store_end
 from knowledge.models import Publication, Revision
 from tests.factories import (
     make_conversation,
@@ -271,7 +271,7 @@ class TakeoverRaceTests(TransactionTestCase):
         refused = []
 
         def end():
-            _store_end(turn, Record(), DialogueAction("reply", "Yes."), "")
+            store_end(turn, Record(), DialogueAction("reply", "Yes."), "")
 
         def take():
             services.reply_as_staff(conversation=conversation, by=staff, text="Hello")

@@ -6,11 +6,9 @@ from unittest import mock
 
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from channels.layers import InMemoryChannelLayer
 from django.test import TransactionTestCase
-from redis.exceptions import ConnectionError as RedisDown
 
-from dialogues import answering, consumers, services
+from dialogues import answering, appending, listening, services
 from dialogues.models import Control, EventKind, Role
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_user
@@ -90,7 +88,7 @@ class SocketTestCase(EngineMixin, TransactionTestCase):
         super().setUp()
         make_release(live=True)
         self.conversation, self.token = services.start_conversation(scene=None)
-        self.enterContext(mock.patch.object(consumers, "LOOK_SECONDS", 0.05))
+        self.enterContext(mock.patch.object(listening, "LOOK_SECONDS", 0.05))
         self.tabs = []
 
     async def tab(self):
@@ -286,56 +284,9 @@ class WrongFrameTests(SocketTestCase):
 
     async def test_too_many_messages(self):
         tab = await self.tab()
-        with mock.patch.object(services, "MESSAGES_A_MINUTE", 1):
+        with mock.patch.object(appending, "MESSAGES_A_MINUTE", 1):
             await tab.send(type="message", client_id="a", text="Hi")
             await tab.send(type="message", client_id="b", text="Hi")
             error = await tab.next("error")
         assert (error["code"], error["client_id"]) == ("rate_limited", "b")
-        await self.finish()
-
-
-class NoChannelLayerTests(SocketTestCase):
-    """Redis is away: sockets read the log by themselves."""
-
-    def away(self, *methods):
-        down = mock.AsyncMock(side_effect=RedisDown("away"))
-        return mock.patch.multiple(InMemoryChannelLayer, **dict.fromkeys(methods, down))
-
-    async def test_the_answer_arrives_all_the_same(self):
-        with self.away("group_add", "group_send", "group_discard"):
-            tab = await self.tab()
-            await tab.send(type="message", client_id="a", text="Hi")
-            assert (await tab.until_reply())["text"] == "Hello from the engine."
-            await tab.drain()
-            assert tab.seqs == [1, 2]
-            await self.finish()
-
-    async def test_a_silent_tab_sees_everything_too(self):
-        with self.away("group_add", "group_send"):
-            writer, reader = await self.tab(), await self.tab()
-            await writer.send(type="message", client_id="a", text="Hi")
-            await reader.until_reply()
-            await writer.until_reply()
-            assert reader.seqs == [1, 2]
-        await self.finish()
-
-    async def test_a_socket_joins_once_the_layer_is_back(self):
-        with self.away("group_add"):
-            tab = await self.tab()
-        await tab.drain()  # long enough for another try
-        with mock.patch.object(consumers, "LOOK_SECONDS", 60):
-            await asyncio.sleep(0.1)
-            await sync_to_async(services.rate)(conversation=self.conversation, score=4)
-            assert (await tab.next("rating"))["score"] == 4
-        await self.finish()
-
-    async def test_calls_that_get_lost_in_the_middle(self):
-        tab = await self.tab()
-        with self.away("group_send"):
-            await tab.send(type="message", client_id="a", text="Hi")
-            await tab.until_reply()
-        await tab.send(type="message", client_id="b", text="Again")
-        await tab.until_reply()
-        await tab.drain()
-        assert tab.seqs == [1, 2, 3, 4]
         await self.finish()

@@ -144,7 +144,7 @@ class AnswerTests(ReplayMixin, TestCase):
         parameters = {"type": "object", "properties": {}}
         make_tool(name="refund", method="POST", parameters=parameters)
         self.engine.always = calls("refund")
-        with mock.patch("agents.master.call_tool") as called:
+        with mock.patch("agents.acting.call_tool") as called:
             replay = self.run_replay()
         assert not called.called
         assert replay.turns.first().after["action"]["action"]["name"] == "refund"

@@ -8,7 +8,7 @@ from django.test import TransactionTestCase
 from django.utils import timezone
 
 from agents.master import SORRY
-from dialogues import answering, services, tasks
+from dialogues import answering, recording, services, tasks
 from dialogues.models import Event, EventKind, Role, Turn, TurnStatus
 from tests.engine import EngineMixin
 from tests.factories import make_conversation, make_release, make_scene
@@ -123,7 +123,7 @@ class LeaseTests(EngineMixin, TransactionTestCase):
         first = turn.leased_until
         self.engine.always.delay = 0.3
         seen = []
-        store = answering._store_end
+        store = recording.store_end
 
         def watch(turn, *rest):
             seen.append(Turn.objects.get(pk=turn.pk).leased_until)
@@ -131,7 +131,7 @@ class LeaseTests(EngineMixin, TransactionTestCase):
 
         with (
             mock.patch.object(services, "LEASE_SECONDS", 0.3),
-            mock.patch.object(answering, "_store_end", watch),
+            mock.patch.object(recording, "store_end", watch),
         ):
             await answering.answer_turn(turn)
         assert seen[0] != first

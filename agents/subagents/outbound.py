@@ -1,0 +1,285 @@
+"""The calling agent: leads a call by a goal card and brings back what it found out.
+
+Code leads (agents.subagents.flow): which fact is asked for next, when to stop, what is read
+back. The model words the questions and reports what it heard; a model as small as the
+embedded one often does neither usably, then the template's words are said and only the typed
+readers are believed (agents.subagents.wording, readers). Each line of the transcript keeps
+which it was. Every exchange is stored as it happens: another process goes on from there.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from agents.calling import call_tool
+from agents.models import Tool
+from agents.subagents import (
+    CostClass,
+    Data,
+    GaveUp,
+    Outcome,
+    Said,
+    SubAgent,
+    TryAgain,
+    Work,
+    flow,
+    register,
+    scoring,
+)
+from agents.subagents.cards import CARD, Card, fill, read_card
+from agents.subagents.flow import Move, State
+from agents.subagents.transports import Ear, Heard, Opened, Transport, transport_for
+from agents.subagents.wording import known, template_words, words_for
+
+CALL = "outbound_call"
+HEAR_SECONDS = 60.0  # of silence on a spoken line; who types is given longer by their line
+TIMEOUT_SECONDS = 6 * 3600
+REDIAL_SECONDS = 300.0
+
+_FOUND = {
+    "type": "object",
+    "properties": {"value": {}, "said": {"type": "string"}, "line": {"type": "integer"}},
+    "required": ["value", "said", "line"],
+    "additionalProperties": False,
+}
+RESULT: Data = {
+    "type": "object",
+    "properties": {
+        "outcome": {"type": "string"},
+        "summary": {"type": "string"},
+        "facts": {"type": "object", "additionalProperties": _FOUND},
+        "missing": {"type": "array", "items": {"type": "string"}},
+        # What the callee agreed to when it was read back: their words and the line of it.
+        "commitment": {"type": ["object", "null"]},
+        "exchanges": {"type": "integer", "minimum": 0},
+        "score": {"type": "integer", "minimum": 0, "maximum": 100},
+    },
+    "required": [
+        *("outcome", "summary", "facts", "missing", "commitment", "exchanges", "score"),
+    ],
+    "additionalProperties": False,
+}
+
+
+async def call(work: Work) -> Outcome:
+    """Make the call of a job as far as it goes now, and say what came of it.
+
+    Raises:
+        Parked: the callee has to act first.
+        TryAgain: nobody answered; GaveUp: there is nobody to call.
+    """
+    card = read_card(await _card_data(work))
+    state = State(**work.memory.get("state", {}))
+    line = transport_for(work, card)
+    try:
+        return await _lead(work, card, state, line)
+    finally:
+        await line.release()
+
+
+async def _card_data(work: Work) -> Data:
+    """Return the card; a plan's is filled once, and then kept with the job."""
+    if "card" in work.memory:
+        return dict(work.memory["card"])
+    plan = work.memory.get("plan")
+    card = await _fill_plan(work, plan) if plan else work.arguments
+    await work.keep(memory=work.memory | {"card": card})
+    return card
+
+
+async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
+    told = dict(work.arguments)
+    if name := plan["look_up"]:
+        tool = await Tool.objects.filter(name=name, is_active=True).afirst()
+        if tool is None:
+            raise GaveUp(f"The tool {name} is not there.")
+        wanted = tool.parameters.get("properties", {})
+        asked = {key: value for key, value in work.arguments.items() if key in wanted}
+        answer = await call_tool(tool, asked, key=f"{work.key}-look-up", identified=True)
+        if "error" in answer.data:
+            raise GaveUp(f"Nobody was called: {answer.data['error']}.")
+        told = answer.data | told
+    card = fill(plan["card"], told)
+    addresses = plan["addresses"]
+    address = addresses.get(card["whom"]["name"]) or addresses.get("*", "")
+    return card | {"whom": {**card["whom"], "address": address}}
+
+
+async def _lead(work: Work, card: Card, state: State, line: Transport) -> Outcome:
+    opened = await line.open()
+    if opened != Opened.ANSWERED:
+        return await _unanswered(work, card, state, line, opened)
+    if state.move and not line.outlives_process:
+        await _speak_again(work, card, state, line)
+    while not state.over:
+        if not state.awaiting:
+            await _speak(work, card, state, line)
+        else:
+            await _listen(work, card, state, line)
+    await line.hang_up()
+    if state.ended == flow.CALL_BACK and work.attempt < work.most_attempts:
+        await _keep(work, _anew(state), Said("note", "They asked to be called back."))
+        raise TryAgain(f"{card.whom} asked to be called back.", seconds=REDIAL_SECONDS)
+    return await _outcome(card, state, work.lines)
+
+
+def _anew(state: State) -> State:
+    """Return the state for another try: what is known stays known."""
+    return State(facts=state.facts, asked={}, offered=state.offered)
+
+
+async def _unanswered(
+    work: Work, card: Card, state: State, line: Transport, opened: Opened
+) -> Outcome:
+    """Leave a message where a machine listens; else try again, and in the end say so."""
+    if opened == Opened.VOICEMAIL:
+        words = template_words(card, state, Move("voicemail"))
+        await _keep(work, state, Said("agent", words, {"by": "template"}))
+        await line.say(words)
+    await line.hang_up()
+    await _keep(work, state, Said("note", opened.value.replace("_", " ").capitalize()))
+    if work.attempt < work.most_attempts:
+        raise TryAgain(f"{card.whom} does not answer.", seconds=REDIAL_SECONDS)
+    voicemail = opened == Opened.VOICEMAIL
+    state.ended = flow.VOICEMAIL if voicemail else flow.NO_ANSWER
+    return await _outcome(card, state, work.lines)
+
+
+async def _speak(work: Work, card: Card, state: State, line: Transport) -> None:
+    """Choose, word, store and say one move. Stored first: what is said stands in the log."""
+    move = flow.next_move(card, state)
+    words = await words_for(work, card, state, move)
+    _believe(work, card, state, words.facts)
+    if move.kind not in ("greet", "confirm", "sorry") and _is_settled(card, state, move):
+        return  # the model heard what the readers missed: this need not be asked
+    flow.note_said(state, move)
+    said = Said("agent", words.say, words.data | {"move": move.kind, "about": move.about})
+    await _keep(work, state, said, progress=_progress(card, move), tokens=words.tokens)
+    spoken = await line.say(words.say)
+    if spoken.interrupted:
+        await _keep(work, state, Said("note", f"Interrupted after: {spoken.said}"))
+
+
+async def _speak_again(work: Work, card: Card, state: State, line: Transport) -> None:
+    """Say who is there again on a line that a dead process has dropped; then go on."""
+    state.awaiting = False
+    words = template_words(card, state, Move("again"))
+    said = Said("agent", words, {"by": "template", "move": "again"})
+    await _keep(work, state, Said("note", "The line was cut off."), said)
+    await line.say(words)
+
+
+def _believe(work: Work, card: Card, state: State, claimed: Data) -> None:
+    heard = [line for line in work.lines if line.speaker == "callee"]
+    if heard and claimed:
+        last = heard[-1]
+        today = timezone.localdate()
+        flow.accept(card, state, claimed, last.text, line=last.number, today=today)
+
+
+def _is_settled(card: Card, state: State, move: Move) -> bool:
+    return card.fact(move.about) is not None and move.about in state.facts
+
+
+def _progress(card: Card, move: Move) -> str | None:
+    if move.kind == "greet":
+        return f"Talking with {card.whom}"
+    return "Reading back what was said" if move.kind == "confirm" else None
+
+
+async def _listen(work: Work, card: Card, state: State, line: Transport) -> None:
+    heard = await line.hear(HEAR_SECONDS)
+    new = _heard_line(heard)
+    number = heard.number or (work.lines[-1].number if work.lines else 0) + 1
+    flow.take(card, state, heard, line=number, today=timezone.localdate())
+    await _keep(work, state, *([] if heard.number else [new]))
+    if heard.number:  # the line stored it; this process is to know it too
+        work.lines.append(Said("callee", heard.text, {}, heard.number))
+
+
+def _heard_line(heard: Heard) -> Said:
+    match heard.ear:
+        case Ear.SPEECH:
+            return Said("callee", heard.text, {"confidence": heard.confidence})
+        case Ear.SILENCE:
+            return Said("note", "Silence")
+    return Said("note", "They hung up")
+
+
+async def _keep(
+    work: Work,
+    state: State,
+    *lines: Said,
+    progress: str | None = None,
+    tokens: tuple[int, int] = (0, 0),
+) -> None:
+    memory = work.memory | {"state": state.as_dict()}
+    await work.keep(memory=memory, lines=lines, progress=progress, tokens=tokens)
+
+
+async def _outcome(card: Card, state: State, lines: list[Said]) -> Outcome:
+    return await sync_to_async(outcome, thread_sensitive=False)(card, state, lines)  # asks a judge
+
+
+def outcome(card: Card, state: State, lines: list[Said]) -> Outcome:
+    """Return what came of a call that is over: facts with their proof, and its score."""
+    found = flow.outcome_of(card, state)
+    score = scoring.score(card, state, lines)
+    result = {
+        "outcome": found,
+        "summary": summary(card, state, found),
+        "facts": state.facts,
+        "missing": [fact.name for fact in card.facts if fact.name not in state.facts],
+        "commitment": state.commitment or None,
+        "exchanges": state.exchanges,
+        "score": score["total"],
+    }
+    return Outcome(result, {"score": score, "ended": state.ended})
+
+
+_WHY = {
+    "refused": "did not want to answer",
+    "wrong_number": "has another number: nobody of that name answered",
+    "hung_up": "hung up",
+    "silent": "did not say anything",
+    "call_back": "had no time to talk",
+    "no_answer": "did not answer",
+    "voicemail": "did not answer; a message was left",
+    "too_long": "did not answer the questions",
+    "nothing_found": "could not say",
+}
+
+
+def summary(card: Card, state: State, found: str) -> str:
+    """Say in one sentence what came of the call; every word of it is code's or the callee's."""
+    if not state.facts:
+        return f"{card.whom} {_WHY.get(found, 'was called')}."
+    told = f"{card.whom} says: {known(card, state)}."
+    return told if found == "goal_reached" else f"{told} More could not be found out."
+
+
+def tell(result: Data) -> Data:
+    """Return what the agent and the customer read of a result."""
+    if "summary" not in result:
+        return result
+    facts = {name: fact["said"] for name, fact in result["facts"].items()}
+    return {"outcome": result["outcome"], "summary": result["summary"], "facts": facts}
+
+
+register(
+    SubAgent(
+        name=CALL,
+        version=1,
+        description="call somebody and find something out",
+        inputs=CARD,
+        outputs=RESULT,
+        timeout_seconds=TIMEOUT_SECONDS,
+        cost_class=CostClass.HIGH,
+        run=call,
+        most_attempts=3,
+        is_tool=False,
+        tell=tell,
+    )
+)

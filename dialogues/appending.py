@@ -1,0 +1,49 @@
+"""Adding to a conversation's log: what every writer shares."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.cleaning import storable
+from dialogues import events
+from dialogues.models import Conversation, Event, Role
+from wowconsole.errors import Invalid, Refused, TooMany
+
+LONGEST_MESSAGE = 2000  # characters
+MESSAGES_A_MINUTE = 20
+
+
+class ConversationClosed(Refused):
+    code = "conversation_closed"
+
+
+def append(*, conversation: Conversation, **fields: Any) -> Event:
+    """Add an event to the log; the database gives it the next number.
+
+    Raises:
+        IntegrityError: control has changed since `fence` was read, or the client_id is known.
+    """
+    event = Event.objects.create(conversation=conversation, **fields)
+    event.refresh_from_db(fields=["seq"])  # given by the trigger
+    transaction.on_commit(partial(events.appended_sync, conversation.public_id), robust=True)
+    return event
+
+
+def checked(text: str) -> str:
+    text = str(storable(text)).strip()
+    if not text:
+        raise Invalid("Write something first.")
+    if len(text) > LONGEST_MESSAGE:
+        raise Invalid(f"A message has at most {LONGEST_MESSAGE} characters; split it.")
+    return text
+
+
+def check_rate(conversation: Conversation) -> None:
+    recent = conversation.events.filter(
+        role=Role.CUSTOMER, at__gt=timezone.now() - timedelta(minutes=1)
+    )
+    if recent.count() >= MESSAGES_A_MINUTE:
+        raise TooMany("That was very quick. Wait a minute before you write again.")

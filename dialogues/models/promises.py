@@ -1,0 +1,102 @@
+"""What customers were promised, and who wants to hear nothing."""
+
+import uuid
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from dialogues.models.conversations import Conversation
+from wowconsole.roles import AnyUser
+
+
+class OptOut(models.Model):
+    """A customer who wants no news. For ever: rows are never changed or deleted (trigger).
+
+    Of a customer nobody has identified, the chat stands for them, and goes with it.
+    """
+
+    customer_ref = models.CharField(max_length=120, blank=True)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, null=True, related_name="+"
+    )
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="opt_out_customer_once", fields=["customer_ref"], condition=~Q(customer_ref="")
+            ),
+            models.UniqueConstraint(name="opt_out_chat_once", fields=["conversation"]),
+            models.CheckConstraint(
+                name="opt_out_of_somebody",
+                condition=(~Q(customer_ref="") & Q(conversation=None))
+                | Q(customer_ref="", conversation__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.customer_ref or f"Conversation {self.conversation_id}"
+
+
+class PromiseState(models.TextChoices):
+    OPEN = "open", "Open"
+    KEPT = "kept", "Kept"
+    ESCALATED = "escalated", "Not kept: passed to a person"
+    VOID = "void", "The conversation ended"
+
+
+class FollowUpQuerySet(models.QuerySet["FollowUp"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the promises made in conversations the user may read."""
+        return self.filter(conversation__in=Conversation.objects.visible_to(user))
+
+    def due(self, *, lead: timedelta = timedelta()) -> Self:
+        return self.filter(state=PromiseState.OPEN, due_at__lte=timezone.now() + lead)
+
+
+class FollowUp(models.Model):
+    """A promise that was made to a customer, and whether it was kept in time.
+
+    Kept when an event of type `kept_by` comes whose `kept_field` is `kept_value`; else a
+    person is called when it is due.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="follow_ups"
+    )
+    source = models.CharField(max_length=120, unique=True)  # "decision <id>": one promise each
+    promise = models.CharField(max_length=200)
+    due_at = models.DateTimeField()
+    customer_ref = models.CharField(max_length=120, blank=True)
+    kept_by = models.SlugField(max_length=60, blank=True, db_index=False)
+    kept_field = models.CharField(max_length=60, blank=True)
+    kept_value = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=9, choices=PromiseState, default=PromiseState.OPEN)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    settled_at = models.DateTimeField(null=True, editable=False)
+
+    objects = FollowUpQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="promise_state_known", condition=Q(state__in=PromiseState.values)
+            ),
+            models.CheckConstraint(
+                name="promise_settled_at_when_settled",
+                condition=Q(state=PromiseState.OPEN, settled_at=None)
+                | (~Q(state=PromiseState.OPEN) & Q(settled_at__isnull=False)),
+            ),
+        ]
+        indexes = [
+            models.Index(name="promise_due", fields=["due_at"], condition=Q(state="open")),
+        ]
+
+    def __str__(self) -> str:
+        return self.promise

@@ -1,0 +1,103 @@
+"""What the pages show of a job, as plain rows for the templates."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from agents.subagents import REGISTRY
+from dialogues.models import SubagentJob, SubagentState
+
+HOP_MS = 150  # the budget between a delegation and a worker's taking it up
+BYS = {"model": "the model's words", "template": "the template's words"}
+
+OBJECTIONS = ("says", "promises", "offers", "asks", "does not say")  # to the model's words
+
+
+@dataclass(slots=True)
+class FoundFact:
+    """A fact and the line of the transcript that proves it."""
+
+    name: str
+    said: str
+    value: str
+    line: int
+
+
+@dataclass(slots=True)
+class Budget:
+    """A part of the job's time beside what it may take."""
+
+    label: str
+    took_ms: int
+    allowed_ms: int
+
+    @property
+    def is_kept(self) -> bool:
+        return self.took_ms <= self.allowed_ms
+
+    @property
+    def words(self) -> str:
+        return f"{_span(self.took_ms)} of {_span(self.allowed_ms)}"
+
+
+@dataclass(slots=True)
+class ShownLine:
+    """A line of the transcript."""
+
+    number: int
+    speaker: str
+    text: str
+    at: Any
+    note: str  # who worded it, and why the model's words were not taken
+
+
+def shown(job: SubagentJob) -> dict[str, Any]:
+    """Return what a job's page shows beside its row, in two queries."""
+    changes = list(job.changes.all())
+    return {
+        "changes": changes,
+        "lines": [_line(line) for line in job.lines.all()],
+        "facts": _facts(job.result.get("facts") or {}),
+        "plain": "" if "summary" in job.result else _pretty(job.result),
+        "asked": _pretty(job.arguments),
+        "score": job.report.get("score"),
+        "budgets": _budgets(job, changes),
+        "subagent": REGISTRY.get(job.subagent),
+    }
+
+
+def _line(line: Any) -> ShownLine:
+    by, why = BYS.get(line.data.get("by", ""), ""), line.data.get("why", "")
+    note = (
+        f"{by}: the model {why}" if why.startswith(("says", "promises", "offers", "asks")) else by
+    )
+    return ShownLine(line.number, line.speaker, line.text, line.at, note)
+
+
+def _facts(facts: dict[str, Any]) -> list[FoundFact]:
+    found = [
+        FoundFact(name.replace("_", " "), fact["said"], json.dumps(fact["value"]), fact["line"])
+        for name, fact in facts.items()
+    ]
+    return sorted(found, key=lambda fact: fact.line)
+
+
+def _span(ms: int) -> str:
+    return f"{ms} ms" if ms < 10_000 else f"{ms // 1000:,} s"
+
+
+def _pretty(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) if data else ""
+
+
+def _budgets(job: SubagentJob, changes: list[Any]) -> list[Budget]:
+    """Return the way to a worker and the whole, each beside its budget."""
+    budgets = []
+    if job.started_at:
+        hop = (job.started_at - job.created_at).total_seconds() * 1000
+        budgets.append(Budget("Until a worker took it up", round(hop), HOP_MS))
+    if job.finished_at and changes[-1].state != SubagentState.CANCELLED:
+        whole = (job.finished_at - job.created_at).total_seconds() * 1000
+        allowed = (job.deadline - job.created_at).total_seconds() * 1000
+        budgets.append(Budget("From delegation to result", round(whole), round(allowed)))
+    return budgets

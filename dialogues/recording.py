@@ -1,0 +1,156 @@
+"""What a turn leaves behind: its calls and reply in the log, and the turn itself, stored whole."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents import master
+from agents.actions import CLOSE, HANDOFF, DialogueAction
+from agents.confirming import CHOICES, Call
+from agents.models import ToolKind
+from dialogues import control, proactive_promises, services
+from dialogues.models import Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
+from knowledge.searching import Found
+
+
+@dataclass(slots=True)
+class Record:
+    """What is collected while a turn runs."""
+
+    started: float = field(default_factory=time.perf_counter)
+    found: list[Found] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    pending: Call | None = None  # what the reply asks the customer to agree to
+    degraded: str = ""  # why the reply is not the model's
+    hear: Callable[[str], None] | None = None
+    was_withdrawn: bool = False  # some of what was heard
+
+    @property
+    def milliseconds(self) -> float:
+        return round((time.perf_counter() - self.started) * 1000, 1)
+
+    def finish(self) -> None:
+        """Add up the times of the parts."""
+        self.timings["total_ms"] = self.milliseconds
+        self.timings["engine_ms"] = sum(step["engine_ms"] for step in self.steps)
+        jobs = [step for step in self.steps if step["tool_kind"] == ToolKind.SUBAGENT]
+        hops = sum(step["tool_ms"] for step in jobs)
+        self.timings["tools_ms"] = sum(step["tool_ms"] for step in self.steps) - hops
+        if jobs:
+            self.timings["subagents_ms"] = hops
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What is counted over many turns, as fields of the turn."""
+        asked = [step for step in self.steps if step["messages"]]
+        unbacked = sum(step["fault"] == "unbacked" for step in asked)
+        return {
+            "engine_calls": len(asked),
+            "unbacked_calls": unbacked,
+            "unreadable_calls": sum(bool(step["fault"]) for step in asked) - unbacked,
+            "prompt_tokens": sum(step["prompt_tokens"] for step in asked),
+            "completion_tokens": sum(step["completion_tokens"] for step in asked),
+            "cost": sum((Decimal(str(step["cost"])) for step in self.steps), Decimal(0)),
+        }
+
+
+@transaction.atomic
+def store_call(turn: Turn, called: master.Called) -> None:
+    data = {"name": called.name, "arguments": called.arguments, "result": called.result}
+    stored = turn.events.filter(kind=EventKind.ACTION).values_list("data", flat=True)
+    if data in list(stored):  # by the process that died
+        return
+    event = services.append(
+        conversation=turn.conversation,
+        kind=EventKind.ACTION,
+        role=Role.AGENT,
+        data=data,
+        turn=turn,
+        fence=turn.fence,
+    )
+    proactive_promises.note_from_tool(turn.conversation, str(event.public_id), called.result)
+
+
+@transaction.atomic
+def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
+    """Store reply, turn and found rules at once, if the turn is still ours to end.
+
+    Raises:
+        IntegrityError: control has changed, so nothing of the agent may appear.
+    """
+    # The conversation first, as everywhere: in the other order a takeover could deadlock.
+    Conversation.objects.select_for_update().get(pk=turn.conversation_id)
+    running = Turn.objects.select_for_update().filter(pk=turn.pk, status=TurnStatus.RUNNING)
+    if not running.exists():
+        # A person came first. What was done until then (a refund, say) stays on record.
+        figures = {"steps": record.steps, **record.figures}
+        Turn.objects.filter(pk=turn.pk, steps=[]).update(**figures)
+        return
+    _store_reply(turn, record, action)
+    _store_found(turn, record.found, action.knowledge)
+    running.update(
+        status=TurnStatus.FAILED if error else TurnStatus.DONE,
+        steps=record.steps,
+        output=action.as_dict() | _pending(record),
+        timings=record.timings,
+        error=error,
+        degraded=record.degraded[:300],
+        leased_until=None,
+        finished_at=timezone.now(),
+        **record.figures,
+    )
+    if action.name == HANDOFF:
+        services.ask_for_person(conversation=turn.conversation)
+    elif action.name == CLOSE and not error:
+        control.close_as_agent(conversation=turn.conversation, asked_seq=turn.asked_seq)
+
+
+def _pending(record: Record) -> dict[str, Any]:
+    return {"pending": record.pending.as_dict()} if record.pending else {}
+
+
+def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
+    cited = [item for item in record.found if item.unit_id in action.knowledge]
+    degraded = {"degraded": True} if record.degraded else {}
+    services.append(
+        conversation=turn.conversation,
+        kind=EventKind.MESSAGE,
+        role=Role.AGENT,
+        text=action.reply,
+        data={
+            "citations": [{"unit": item.unit_id, "title": item.title} for item in cited],
+            "release": turn.release.name if turn.release else None,
+            "turn": str(turn.public_id),
+            "choices": list(CHOICES) if record.pending else [],
+            **degraded,
+        },
+        turn=turn,
+        fence=turn.fence,
+    )
+
+
+def _store_found(turn: Turn, found: list[Found], cited: list[int]) -> None:
+    TurnUnit.objects.bulk_create(
+        [
+            TurnUnit(
+                turn=turn,
+                unit_id=item.unit_id,
+                revision_id=item.revision_id,
+                rank=rank,
+                score=item.score,
+                similarity=item.similarity,
+                vector_rank=item.vector_rank,
+                text_rank=item.text_rank,
+                matched=item.matched,
+                cited=item.unit_id in cited,
+            )
+            for rank, item in enumerate(found, start=1)
+        ],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,110 @@
+"""What would have been answered: one turn asked again with one thing changed.
+
+The model reads the rules as they were found then, less one, with another version of one, or
+by another release, and what tools had told. No tool is called, and no customer notices.
+"""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from agents.master import TurnContext
+from agents.models import Release, live_release
+from agents.prompting import Line, Rule
+from dialogues.history import lines_for
+from dialogues.models import Turn, WhatIf, WhatIfKind
+from dialogues.replaying import EngineDown, rehearsed
+from dialogues.reviewing import step_action
+from knowledge import jobs
+from knowledge.models import UNFINISHED, Job, Revision
+from wowconsole.errors import Invalid
+
+TASK = "dialogues.tasks.suppose"
+
+
+@transaction.atomic
+def suppose(
+    *, turn: Turn, by: User, revision: Revision | None = None, release: Release | None = None
+) -> WhatIf:
+    """Ask a turn again without a rule, with a revision in its place, or by another release.
+
+    Args:
+        revision: the very one that was found means: without it. Another one of the same rule
+            is read in its place.
+
+    Returns the same what-if while it waits or runs.
+
+    Raises:
+        Invalid: nothing is changed, two things are, or the rule was not found for the turn.
+    """
+    if (revision is None) == (release is None):
+        raise Invalid("Choose one thing to change: a rule, its version, or the release.")
+    kind = WhatIfKind.RELEASE if revision is None else _kind(turn, revision)
+    if release is not None and release.pk == turn.release_id:
+        raise Invalid("That release gave this answer. Choose another one.")
+    same = WhatIf.objects.filter(turn=turn, kind=kind, revision=revision, release=release)
+    if known := same.filter(job__state__in=UNFINISHED).select_related("job").first():
+        return known
+    title = f"What if, turn {turn.public_id}"
+    job = jobs.start(task=TASK, title=title, by=by, total=1)
+    return WhatIf.objects.create(turn=turn, kind=kind, revision=revision, release=release, job=job)
+
+
+def _kind(turn: Turn, revision: Revision) -> WhatIfKind:
+    found = turn.units.filter(unit=revision.unit_id).first()
+    if found is None:
+        raise Invalid("That rule was not found for this turn, so leaving it out changes nothing.")
+    is_same = found.revision_id == revision.pk
+    return WhatIfKind.WITHOUT if is_same else WhatIfKind.REVISION
+
+
+def run(job: Job) -> None:
+    """Ask again; called by the worker that holds the job.
+
+    Raises:
+        EngineDown: not now.
+    """
+    parts = ("turn__conversation__scene", "turn__release__version", "release__version", "revision")
+    row = WhatIf.objects.select_related(*parts).filter(job=job).first()
+    if row is None or row.output:
+        return
+    jobs.advance(job, done=0, note="Asking the model again")
+    shown = _shown(row)
+    rules = [Rule(each.unit_id, each.condition, each.content, each.risk) for each in shown]
+    action = rehearsed(_context(row), rules)
+    jobs.advance(job, done=1, note="Asked")
+    told = [{"unit_id": e.unit_id, "revision_id": e.pk, "title": e.title} for e in shown]
+    WhatIf.objects.filter(pk=row.pk).update(output=action.as_dict(), shown=told)
+
+
+def _shown(row: WhatIf) -> list[Revision]:
+    """Return the texts that the model reads, in the order in which they were found."""
+    found = [each.revision for each in row.turn.units.select_related("revision")]
+    if row.kind == WhatIfKind.WITHOUT:
+        return [each for each in found if each.pk != row.revision_id]
+    if row.kind == WhatIfKind.REVISION and row.revision is not None:
+        changed = row.revision
+        return [changed if each.unit_id == changed.unit_id else each for each in found]
+    return found
+
+
+def _context(row: WhatIf) -> TurnContext:
+    turn, conversation = row.turn, row.turn.conversation
+    release = row.release or turn.release or live_release(conversation.scene)
+    if release is None:
+        raise EngineDown("No release is live, so nothing can answer. Promote one first.")
+    lines = [*lines_for(turn), *_told(turn)]
+    audience = conversation.audience
+    return TurnContext(str(turn.public_id), release, conversation.scene, lines, audience=audience)
+
+
+def _told(turn: Turn) -> list[Line]:
+    """Return what tools told in the turn: without it the model would only ask for it again."""
+    return [_line(step) for step in turn.steps if step.get("result") is not None]
+
+
+def _line(step: dict[str, Any]) -> Line:
+    action = step_action(step)
+    arguments = action.get("arguments") or {}
+    return Line("tool", name=action.get("name", ""), arguments=arguments, result=step["result"])

@@ -1,0 +1,205 @@
+"""Takeover, queue, hand-back: who speaks, and what the agent may still say."""
+
+import time
+
+from django.db import IntegrityError, transaction
+from django.test import TestCase
+from django.utils import timezone
+
+from agents.actions import CLOSE, DialogueAction
+from dialogues import answering, control, history, queueing, recording, services
+from dialogues.models import (
+    Assignment,
+    Control,
+    EventKind,
+    Handover,
+    Role,
+    TurnStatus,
+)
+from dialogues.recording import Record
+from tests.factories import make_conversation, make_release, make_scene, make_user, say
+from wowconsole.errors import Invalid
+
+
+class ControlCase(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        cls.conversation = make_conversation(scene=cls.scene)
+        cls.ana = make_user("operator", [cls.scene], first_name="Ana")
+        cls.ben = make_user("reviewer", [cls.scene], first_name="Ben")
+
+    def fresh(self):
+        self.conversation.refresh_from_db()
+        return self.conversation
+
+    def handover(self):
+        return Handover.objects.get(conversation=self.conversation)
+
+    def begin(self, text="Where is it?"):
+        services.say(conversation=self.conversation, text=text, client_id=text)
+        return answering.with_parts(services.begin_turn(self.conversation.pk).pk)
+
+
+class TakeControlTests(ControlCase):
+    def test_one_click_silences_the_agent_within_a_second(self):
+        turn = self.begin()
+        started = time.perf_counter()
+        control.take_control(conversation=self.conversation, by=self.ana)
+        assert time.perf_counter() - started < 1
+        turn.refresh_from_db()
+        assert (self.fresh().control, self.fresh().fence) == (Control.HUMAN, 1)
+        assert turn.status == TurnStatus.FAILED
+        with self.assertRaises(IntegrityError), transaction.atomic():
+            services.append(
+                conversation=self.conversation,
+                kind=EventKind.MESSAGE,
+                role=Role.AGENT,
+                text="Too late",
+                fence=turn.fence,
+            )
+        assert self.handover().holder == self.ana
+
+    def test_taking_twice_changes_nothing(self):
+        for _ in range(2):
+            control.take_control(conversation=self.conversation, by=self.ana)
+        assert self.fresh().fence == 1
+        assert Assignment.objects.count() == 1
+
+    def test_a_colleague_takes_it_only_on_purpose(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        for refused in (
+            lambda: control.take_control(conversation=self.conversation, by=self.ben),
+            lambda: services.reply_as_staff(conversation=self.conversation, by=self.ben, text="Hi"),
+        ):
+            with self.assertRaisesMessage(control.HeldByOther, "Ana holds"):
+                refused()
+        control.take_control(conversation=self.conversation, by=self.ben, force=True)
+        assert self.handover().holder == self.ben
+        assert self.fresh().fence == 1  # the agent was silent already
+
+    def test_nothing_of_an_ended_conversation_is_taken(self):
+        services.close(conversation=self.conversation)
+        with self.assertRaises(services.ConversationClosed):
+            control.take_control(conversation=self.conversation, by=self.ana)
+
+    def test_assigned_are_only_people_who_may_answer_here(self):
+        outsider, auditor = make_user("operator", [make_scene()]), make_user("auditor")
+        for person in (outsider, auditor):
+            with self.assertRaises(control.CannotHold):
+                control.assign(conversation=self.conversation, to=person, by=self.ana)
+        control.assign(conversation=self.conversation, to=self.ben, by=self.ana)
+        assert self.handover().holder == self.ben
+        assert self.fresh().control == Control.HUMAN
+
+    def test_released_it_waits_at_its_old_place(self):
+        first = control.ask_for_person(conversation=self.conversation)
+        control.ask_for_person(conversation=make_conversation(scene=self.scene))
+        control.take_control(conversation=self.conversation, by=self.ana)
+        control.release(conversation=self.conversation, by=self.ana)
+        assert first
+        assert self.fresh().control == Control.QUEUED
+        assert queueing.standing(self.conversation)["position"] == 1
+        assert [row.to for row in Assignment.objects.all()] == [self.ana, None]
+        with self.assertRaises(control.NotHeld):
+            control.release(conversation=self.conversation, by=self.ana)
+
+    def test_history_of_who_held_it_does_not_change(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        with self.assertRaises(IntegrityError), transaction.atomic():
+            Assignment.objects.update(to=self.ben)
+
+    def test_one_open_handover_at_a_time(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        with (
+            self.assertRaisesMessage(IntegrityError, "handover_one_open_per_conversation"),
+            transaction.atomic(),
+        ):
+            Handover.objects.create(conversation=self.conversation, due_at=timezone.now())
+
+
+class HandBackTests(ControlCase):
+    def test_from_the_queue_a_running_answer_goes_on(self):
+        turn = self.begin()
+        services.ask_for_person(conversation=self.conversation)
+        services.hand_back(conversation=self.conversation)
+        turn.refresh_from_db()
+        assert turn.status == TurnStatus.RUNNING
+        assert self.fresh().fence == turn.fence
+
+    def test_from_the_queue_what_nobody_took_up_is_taken_up(self):
+        services.say(conversation=self.conversation, text="Hello?", client_id="a")
+        services.ask_for_person(conversation=self.conversation)
+        control.leave_queue(conversation=self.conversation)
+        assert services.begin_turn(self.conversation.pk) is not None
+
+    def test_leaving_the_queue_is_for_those_in_it(self):
+        assert control.leave_queue(conversation=self.conversation) is None
+        control.take_control(conversation=self.conversation, by=self.ana)
+        assert control.leave_queue(conversation=self.conversation) is None
+        assert self.fresh().control == Control.HUMAN
+
+    def test_the_agent_is_shown_what_the_person_did(self):
+        self.begin("Where is it?")
+        services.reply_as_staff(conversation=self.conversation, by=self.ana, text="Refunded $5.")
+        services.hand_back(conversation=self.conversation, summary="Refunded $5 for the delay.")
+        turn = self.begin("And tomorrow?")
+        lines = [str(line) for line in history.lines_for(turn)]
+        assert lines == [
+            "customer: Where is it?",
+            "agent: Refunded $5.",
+            'colleague {} -> {"did": "Refunded $5 for the delay."}',
+            "customer: And tomorrow?",
+        ]
+        ended = self.handover()
+        assert (ended.summary_source, ended.ended_at is None) == ("staff", False)
+
+    def test_customers_never_read_the_summary(self):
+        services.reply_as_staff(conversation=self.conversation, by=self.ana, text="Hello.")
+        event = services.hand_back(conversation=self.conversation, summary="Difficult customer.")
+        assert event.data == {"state": "bot"}
+        texts = " ".join(str(event.data) + event.text for event in self.conversation.events.all())
+        assert "Difficult" not in texts
+
+    def test_a_summary_too_long_hands_nothing_back(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        with self.assertRaises(Invalid):
+            services.hand_back(conversation=self.conversation, summary="x" * 2001)
+        assert self.fresh().control == Control.HUMAN
+
+
+class CloseByAgentTests(ControlCase):
+    """The model's own `close` ends the conversation, where nothing else is under way."""
+
+    def finish(self, turn):
+        action = DialogueAction(CLOSE, "Goodbye!")
+        recording.store_end(turn, Record(), action, "")
+
+    def test_it_ends_after_the_goodbye(self):
+        self.finish(self.begin("Thanks, bye"))
+        kinds = list(self.conversation.events.values_list("kind", flat=True))
+        assert kinds == ["message", "message", "closed"]
+        assert self.fresh().closed_at
+        assert self.conversation.turns.get().status == TurnStatus.DONE
+
+    def test_not_while_a_newer_message_waits(self):
+        turn = self.begin("Thanks, bye")
+        say(self.conversation, "One more thing")
+        self.finish(turn)
+        assert self.fresh().closed_at is None
+        assert services.begin_turn(self.conversation.pk) is not None
+
+    def test_not_while_a_person_is_awaited(self):
+        turn = self.begin("Thanks, bye")
+        services.ask_for_person(conversation=self.conversation)
+        self.finish(turn)
+        assert self.fresh().closed_at is None
+
+
+class RoundTripTests(ControlCase):
+    def test_a_message_of_the_stretch_with_a_person_is_dealt_with(self):
+        make_release(live=True)
+        control.take_control(conversation=self.conversation, by=self.ana)
+        say(self.conversation, "Hello?")
+        services.hand_back(conversation=self.conversation)
+        assert services.begin_turn(self.conversation.pk) is None

@@ -1,0 +1,108 @@
+"""Drafts for the desk: by the engine where one answers, else by what is written; never invented."""
+
+import json
+
+from django.test import TransactionTestCase
+
+from dialogues import control, drafting, services, tasks
+from dialogues.models import DraftKind, DraftSource
+from knowledge.models import JobState
+from tests.engine import Answer, EngineMixin, calls, says
+from tests.factories import (
+    make_conversation,
+    make_published_unit,
+    make_release,
+    make_scene,
+    make_tool,
+    make_user,
+    say,
+)
+
+DOWN = Answer(status=400)
+
+
+class DraftCase(EngineMixin, TransactionTestCase):
+    def setUp(self):
+        super().setUp()
+        self.scene = make_scene()
+        self.ana = make_user("operator", [self.scene])
+        self.release = make_release(live=True)
+        self.conversation = make_conversation(scene=self.scene)
+        say(self.conversation, "Where is my order?")
+
+    def draft(self, kind=DraftKind.REPLY):
+        self.conversation.refresh_from_db()
+        draft = drafting.start(conversation=self.conversation, kind=kind, by=self.ana)
+        tasks.draft(draft.job_id)
+        draft.refresh_from_db()
+        return draft
+
+
+class ReplyTests(DraftCase):
+    def test_it_is_what_the_agent_would_say(self):
+        self.engine.will(says("It comes at six."))
+        draft = self.draft()
+        assert (draft.text, draft.source) == ("It comes at six.", DraftSource.ENGINE)
+        assert (draft.release, draft.job.state) == (self.release.name, JobState.DONE)
+        assert "Where is my order?" in json.dumps(self.engine.requests[0]["messages"])
+        assert self.conversation.events.count() == 1  # the customer saw nothing of it
+
+    def test_a_tool_is_named_but_not_called(self):
+        make_tool(name="look_up")
+        self.release = make_release(live=True, tools=["look_up"])
+        self.engine.will(calls("look_up", reply="I'll look it up.", id="7"))
+        say(self.conversation, "It is number 7")
+        assert self.draft().text == "I'll look it up."
+
+    def test_without_an_engine_the_best_rule_as_written(self):
+        make_published_unit(
+            scene=self.scene, condition="Where is my order?", content="See the app's map."
+        )
+        self.engine.always = DOWN
+        draft = self.draft()
+        assert (draft.text, draft.source, draft.release) == (
+            "See the app's map.",
+            DraftSource.RULE,
+            "",
+        )
+
+    def test_with_neither_it_says_so(self):
+        self.engine.always = DOWN
+        draft = self.draft()
+        assert (draft.text, draft.job.state) == ("", JobState.FAILED)
+        assert "Write the answer yourself" in draft.job.error
+
+    def test_delivered_twice_it_is_written_once(self):
+        draft = self.draft()
+        tasks.draft(draft.job_id)
+        assert len(self.engine.requests) == 1
+        tasks.draft(0)  # gone
+
+
+class SummaryTests(DraftCase):
+    def setUp(self):
+        super().setUp()
+        control.take_control(conversation=self.conversation, by=self.ana)
+        for text in ("I called the courier.", "You get $5 back."):
+            services.reply_as_staff(conversation=self.conversation, by=self.ana, text=text)
+
+    def test_the_engine_sums_up(self):
+        self.engine.will(json.dumps({"summary": "Called the courier and refunded $5."}))
+        draft = self.draft(DraftKind.SUMMARY)
+        assert draft.text == "Called the courier and refunded $5."
+        assert draft.source == DraftSource.ENGINE
+
+    def test_figures_that_nobody_wrote_are_not_taken(self):
+        self.engine.will(json.dumps({"summary": "Refunded $50."}))
+        draft = self.draft(DraftKind.SUMMARY)
+        assert draft.source == DraftSource.LOG
+        assert draft.text == (
+            "Customer: Where is my order? Colleague: I called the courier. "
+            "Colleague: You get $5 back."
+        )
+
+    def test_nonsense_or_silence_of_the_engine_leaves_the_log(self):
+        for answer in ("Sure!", "[]", '{"summary": ""}', DOWN):
+            self.engine.will(answer, answer)
+            with self.subTest(answer):
+                assert self.draft(DraftKind.SUMMARY).source == DraftSource.LOG

@@ -1,0 +1,277 @@
+"""Who a customer is: proofs of sites, what is wrong with them, and that nothing is made then."""
+
+import hashlib
+import hmac
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from django.core.cache import cache
+from django.test import TestCase, override_settings
+from django.utils import timezone
+
+from dialogues import identifying, services
+from dialogues.models import Algorithm, Conversation, Site, SiteKey, SpentProof
+from tests.factories import make_conversation, make_scene
+from wowconsole import sealing
+
+SECRET = "s" * 43
+SHOP = "https://shop.example"
+
+
+def make_site(**fields):
+    return Site.objects.create(**{"slug": "shop", "name": "Shop", "origins": [SHOP], **fields})
+
+
+def make_key(site, secret=SECRET, **fields):
+    return SiteKey.objects.create(site=site, sealed_secret=sealing.seal(secret), **fields)
+
+
+def signed(key, ref="C-7", secret=SECRET, expires=None):
+    """A proof for sites without a JWT library."""
+    expires = int(time.time()) + 600 if expires is None else expires
+    digest = hmac.new(secret.encode(), f"{expires}.{ref}".encode(), hashlib.sha256)
+    return {
+        "key": key.key_id,
+        "customer": ref,
+        "expires": expires,
+        "signature": digest.hexdigest(),
+    }
+
+
+def token(key, secret=SECRET, algorithm="HS256", headers=None, **claims):
+    claims = {"sub": "C-7", "exp": int(time.time()) + 600, **claims}
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return {
+        "jwt": jwt.encode(claims, secret, algorithm, headers={"kid": key.key_id} | (headers or {}))
+    }
+
+
+class SiteTestCase(TestCase):
+    def setUp(self):
+        cache.clear()
+        self.site = make_site()
+        self.key = make_key(self.site)
+
+    def post(self, origin=None, **body):
+        headers = {"Origin": origin} if origin else {}
+        return self.client.post(
+            "/api/chat/sessions/", body, content_type="application/json", headers=headers
+        )
+
+    def refused(self, code, **body):
+        cache.clear()  # attempts are counted
+        answer = self.post(**body)
+        assert answer.status_code == 403, answer.content
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == code, answer.content
+        assert answer.json()["detail"]
+        assert not Conversation.objects.exists()
+        assert not SpentProof.objects.exists()
+
+
+class OpenTests(SiteTestCase):
+    def test_a_signature_identifies_the_customer(self):
+        before = timezone.now()
+        answer = self.post(identity=signed(self.key))
+        assert answer.status_code == 201
+        assert answer.json()["identified"] is True
+        conversation = Conversation.objects.get()
+        assert (conversation.customer_ref, conversation.site) == ("C-7", self.site)
+        assert conversation.identified_at >= before
+
+    def test_a_jwt_identifies_and_says_more(self):
+        proof = token(self.key, name="Maya", segment="Gold", region="north", aud="shop")
+        answer = self.post(
+            identity=proof, customer="Somebody", audience={"segment": "claimed", "channel": "app"}
+        )
+        assert answer.status_code == 201
+        conversation = Conversation.objects.get()
+        assert (conversation.customer, conversation.customer_ref) == ("Maya", "C-7")
+        assert conversation.audience == {"channel": "app", "segment": "gold", "region": "north"}
+
+    def test_a_public_key_will_do(self):
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        key = SiteKey.objects.create(
+            site=self.site, algorithm=Algorithm.RS256, public_key=public.decode()
+        )
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        assert self.post(identity=token(key, pem, "RS256")).status_code == 201
+        # The public key is known to everybody: as an HMAC secret it proves nothing.
+        forged = token(self.key, headers={"kid": key.key_id})
+        Conversation.objects.all().delete()
+        self.refused("identity_invalid", identity=forged)
+
+    def test_without_a_proof_nobody_is_identified(self):
+        answer = self.post(site="shop", customer="Maya")
+        assert answer.json()["identified"] is False
+        conversation = Conversation.objects.get()
+        assert (conversation.customer_ref, conversation.identified_at) == ("", None)
+
+    def test_the_site_decides_where_the_talk_begins(self):
+        self.site.scene = make_scene()
+        self.site.save()
+        assert self.post(site="shop").status_code == 201
+        assert Conversation.objects.get().scene == self.site.scene
+
+    def test_two_keys_count_at_once_until_one_is_ended(self):
+        second = make_key(self.site, "t" * 43)
+        assert self.post(identity=signed(self.key)).status_code == 201
+        assert self.post(identity=signed(second, secret="t" * 43)).status_code == 201
+        SiteKey.objects.filter(pk=self.key.pk).update(expires_at=timezone.now())
+        Conversation.objects.all().delete()
+        self.refused("identity_invalid", identity=signed(self.key))
+        assert self.post(identity=signed(second, secret="t" * 43)).status_code == 201
+
+
+class WrongProofTests(SiteTestCase):
+    def test_wrong_signatures_prove_nothing(self):
+        good = signed(self.key)
+        for proof in (
+            signed(self.key, secret="x" * 43),
+            good | {"customer": "C-8"},
+            good | {"expires": good["expires"] + 1},
+            good | {"signature": ""},
+            good | {"signature": None},
+            good | {"signature": "ü"},
+            good | {"key": "key_unknown"},
+            good | {"key": None},
+            good | {"key": "\0"},
+            good | {"expires": "soon"},
+            good | {"expires": True},
+            good | {"customer": 7},
+            {"jwt": "a.b.c"},
+            {"jwt": ""},
+            {"jwt": "x" * 9000},
+            {"jwt": {"sub": "C-7"}},
+            {"jwt": None},
+            token(self.key, "x" * 43),
+            token(self.key, headers={"kid": "key_unknown"}),
+            token(self.key, sub=None),
+            token(self.key, exp=None),
+            token(self.key, sub="x" * 121),
+            token(self.key, aud="another-shop"),
+            token(self.key, exp=int(time.time()) + 90_000),
+            token(self.key, nbf=int(time.time()) + 600),
+            token(self.key, iat=int(time.time()) + 600),
+            {"jwt": jwt.encode({"sub": "C-7", "exp": 2**31}, "", "none")},
+            {"jwt": jwt.encode({"sub": "C-7", "exp": 2**31}, SECRET)},
+            signed(self.key, expires=int(time.time()) + 90_000),
+            signed(self.key, expires=10**40),
+            signed(self.key, ref=""),
+            signed(self.key, ref="a\nb"),
+            {},
+            "",
+            "C-7",
+            ["jwt"],
+        ):
+            self.refused("identity_invalid", identity=proof)
+
+    def test_expired(self):
+        old = int(time.time()) - 120
+        self.refused("identity_expired", identity=signed(self.key, expires=old))
+        self.refused("identity_expired", identity=token(self.key, exp=old))
+
+    def test_a_token_with_an_id_is_good_once(self):
+        proof = token(self.key, jti="only-once")
+        assert self.post(identity=proof).status_code == 201
+        answer = self.post(identity=proof)
+        assert (answer.status_code, answer.json()["code"]) == (403, "identity_spent")
+        assert Conversation.objects.count() == 1
+
+    def test_another_sites_proof(self):
+        other = make_key(make_site(slug="other"))
+        self.refused("identity_invalid", identity=signed(other), site="shop")
+
+    def test_a_site_may_want_to_know_everybody(self):
+        Site.objects.update(identity_required=True)
+        self.refused("identity_required", site="shop")
+        assert self.post(site="shop", identity=signed(self.key)).status_code == 201
+
+    def test_only_the_sites_own_pages(self):
+        self.refused("origin_not_allowed", site="shop", origin="https://evil.example")
+        self.refused("origin_not_allowed", identity=signed(self.key), origin="null")
+        for origin in (SHOP, "http://testserver", None):
+            assert self.post(site="shop", origin=origin).status_code == 201
+
+    def test_an_unknown_site(self):
+        answer = self.post(site="nowhere")
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_such_site")
+
+    def test_a_changed_secret_key_is_told(self):
+        with override_settings(SECRET_KEY="another"), self.assertLogs("dialogues.identifying"):
+            self.refused("identity_invalid", identity=signed(self.key))
+        with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[]):
+            sealed = sealing.seal("x")
+        with override_settings(SECRET_KEY="third", SECRET_KEY_FALLBACKS=["another"]):
+            assert sealing.unseal(sealed) == "x"
+
+
+class MidwayTests(SiteTestCase):
+    def setUp(self):
+        super().setUp()
+        self.conversation, _ = services.start_conversation(scene=None)
+
+    def test_somebody_signs_in(self):
+        proof = token(self.key, name="Maya", segment="gold")
+        identifying.identify(conversation=self.conversation, proof=proof)
+        self.conversation.refresh_from_db()
+        assert (self.conversation.customer_ref, self.conversation.customer) == ("C-7", "Maya")
+        assert self.conversation.audience["segment"] == "gold"
+        first = self.conversation.identified_at
+        identifying.identify(conversation=self.conversation, proof=signed(self.key))
+        self.conversation.refresh_from_db()
+        assert self.conversation.identified_at == first
+
+    def test_a_chat_never_changes_hands(self):
+        identifying.identify(conversation=self.conversation, proof=signed(self.key))
+        with pytest.raises(identifying.OtherCustomer):
+            identifying.identify(conversation=self.conversation, proof=signed(self.key, "C-8"))
+        other = make_key(make_site(slug="other"))
+        with pytest.raises(identifying.NotIdentified):
+            identifying.identify(conversation=self.conversation, proof=signed(other))
+        self.conversation.refresh_from_db()
+        assert self.conversation.customer_ref == "C-7"
+
+
+class WaitingTests(SiteTestCase):
+    def wait_for(self, ref):
+        """A chat in which we spoke first: nobody has its token yet."""
+        return make_conversation(
+            site=self.site, customer_ref=ref, identified_at=timezone.now(), customer=""
+        )
+
+    def test_it_is_given_to_the_customer_it_waits_for_and_once(self):
+        chat = self.wait_for("C-7")
+        proof = token(self.key, name="Maya", jti="only-once")
+        answer = self.post(identity=proof, waiting=True)
+        assert (answer.status_code, answer.json()["id"]) == (201, str(chat.public_id))
+        assert answer.json()["identified"] is True
+        answer = self.post(identity=signed(self.key), waiting=True)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert Conversation.objects.count() == 1
+
+    def test_looking_in_vain_leaves_the_proof_good(self):
+        self.wait_for("C-8")
+        proof = token(self.key, jti="only-once")
+        assert self.post(identity=proof, waiting=True).status_code == 204
+        assert self.post(identity=proof).status_code == 201
+
+    def test_nobody_else_gets_it(self):
+        self.wait_for("C-7")
+        for body in (
+            {"identity": signed(self.key, secret="x" * 43)},
+            {"identity": None},
+            {"identity": signed(self.key), "origin": "https://evil.example"},
+        ):
+            cache.clear()
+            assert self.post(waiting=True, **body).status_code == 403
+        assert Conversation.objects.get().token_sha256 == ""

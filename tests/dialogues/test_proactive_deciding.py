@@ -1,0 +1,353 @@
+"""What becomes of an event: told, held out, or why not. Without quiet hours but where named."""
+
+from datetime import datetime, timedelta
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import TestCase, override_settings
+from django.utils import timezone
+
+from agents import engines
+from dialogues import proactive_deciding, proactive_policies, services, tasks
+from dialogues.models import (
+    BusinessEvent,
+    Control,
+    Conversation,
+    EventKind,
+    OptOut,
+    Outcome,
+    ProactiveDecision,
+    ProactivePolicy,
+    ProactiveVersion,
+    Role,
+)
+from dialogues.proactive_sending import adopt
+from tests.dialogues.policies import handled, make_chat, make_event, make_policy
+from tests.engine import EngineMixin, says
+from tests.factories import make_release, make_scene, make_user, say
+
+NEVER_QUIET = override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
+TEXT = "Your order GW1002 is 45 minutes late."
+
+
+def decided(event):
+    decision = handled(event)
+    tasks.decide_contact(decision.pk)
+    decision.refresh_from_db()
+    return decision
+
+
+def said(conversation):
+    agent = conversation.events.filter(kind=EventKind.MESSAGE, role=Role.AGENT)
+    return list(agent.values_list("text", flat=True))
+
+
+@NEVER_QUIET
+class TellTests(TestCase):
+    def test_the_newest_open_chat_hears_of_it(self):
+        make_policy()
+        make_chat(updated_at=timezone.now() - timedelta(hours=1))
+        chat = make_chat()
+        decision = decided(make_event())
+        assert (decision.outcome, decision.conversation) == (Outcome.SENT, chat)
+        assert said(chat) == [TEXT]
+        assert decision.message.fence == chat.fence
+
+    def test_two_deliveries_tell_it_once(self):
+        make_policy()
+        chat, event = make_chat(), make_event()
+        for _ in range(2):
+            tasks.handle_business_event(event.pk)
+        for decision in ProactiveDecision.objects.all():
+            tasks.decide_contact(decision.pk)
+            tasks.decide_contact(decision.pk)
+        tasks.sweep_proactive()
+        assert said(chat) == [TEXT]
+
+    def test_a_dead_worker_is_replaced(self):
+        make_policy()
+        chat = make_chat()
+        decision = handled(make_event())
+        assert proactive_deciding._claim(decision.pk)
+        tasks.decide_contact(decision.pk)  # it is another's
+        assert said(chat) == []
+        lapsed = timezone.now() - timedelta(seconds=1)
+        ProactiveDecision.objects.update(leased_until=lapsed)
+        tasks.decide_contact(decision.pk)
+        assert said(chat) == [TEXT]
+
+    def test_a_slow_worker_says_nothing_after_its_lease(self):
+        make_policy()
+        chat = make_chat()
+        slow = proactive_deciding._claim(handled(make_event()).pk)
+        ProactiveDecision.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        tasks.decide_contact(slow.pk)
+        proactive_deciding._settle(slow, "Again.")
+        assert said(chat) == [TEXT]
+
+    def test_without_an_open_chat_a_new_one_waits_for_the_customer(self):
+        make_policy()
+        make_chat(closed_at=timezone.now())
+        decision = decided(make_event())
+        chat = decision.conversation
+        assert said(chat) == [TEXT]
+        assert chat.customer_ref == "c-1"
+        found, token = adopt(customer_ref="c-1", site=None)
+        assert found == chat
+        chat.refresh_from_db()
+        assert services.opens(chat, token)
+        assert adopt(customer_ref="c-1", site=None) is None
+
+    def test_a_chat_that_was_left_is_not_spoken_in(self):
+        make_policy(cooldown_hours=0)
+        left = make_chat(token_sha256="x", updated_at=timezone.now() - timedelta(days=2))
+        waiting = decided(make_event()).conversation
+        assert waiting != left
+        Conversation.objects.update(updated_at=timezone.now() - timedelta(days=3))
+        assert decided(make_event()).conversation == waiting
+
+    def test_nobody_else_gets_that_chat(self):
+        make_policy()
+        decided(make_event())
+        assert adopt(customer_ref="c-2", site=None) is None
+
+    def test_only_open_chats_where_the_policy_says_so(self):
+        make_policy(reach="open")
+        assert decided(make_event()).outcome == Outcome.NO_CHANNEL
+        assert not Conversation.objects.exists()
+
+    def test_a_message_waits_its_time(self):
+        make_policy(delay_minutes=30)
+        decision = decided(make_event())
+        assert decision.outcome == Outcome.WAITING
+        assert decision.due_at > timezone.now() + timedelta(minutes=29)
+
+    def test_gone_rows_are_passed_over(self):
+        tasks.handle_business_event(0)
+        tasks.decide_contact(0)
+
+
+@NEVER_QUIET
+class RefuseTests(TestCase):
+    def test_a_false_condition_is_noted(self):
+        make_policy()
+        decision = handled(make_event(data={"order_id": "GW1", "minutes_late": 5}))
+        assert decision.outcome == Outcome.CONDITION
+        assert "it is 5" in decision.reason
+
+    def test_what_the_message_lacks_is_noted(self):
+        make_policy()
+        decision = decided(make_event(data={"minutes_late": 45}))
+        assert (decision.outcome, decision.reason) == (
+            Outcome.CONDITION, "The event does not tell order_id."
+        )  # fmt: skip
+
+    def test_other_events_scenes_and_paused_policies_decide_nothing(self):
+        make_policy(event_type="refund_stuck")
+        make_policy(scene=make_scene())
+        make_policy(active=False)
+        event = make_event()
+        tasks.handle_business_event(event.pk)
+        assert not ProactiveDecision.objects.exists()
+        event.refresh_from_db()
+        assert event.handled_at
+
+    def test_who_opted_out_is_left_alone_for_ever(self):
+        make_policy()
+        chat = make_chat()
+        for _ in range(2):
+            proactive_policies.opt_out(chat)
+        assert decided(make_event()).outcome == Outcome.OPTED_OUT
+        assert said(chat) == []
+        for change in (lambda rows: rows.delete(), lambda rows: rows.update(customer_ref="x")):
+            with (
+                self.assertRaisesMessage(IntegrityError, "opt_out_stays"),
+                transaction.atomic(),
+            ):
+                change(OptOut.objects.all())
+
+    def test_the_same_policy_keeps_its_cooldown(self):
+        make_policy()
+        make_chat()
+        assert decided(make_event()).outcome == Outcome.SENT
+        assert decided(make_event()).outcome == Outcome.COOLDOWN
+        assert decided(make_event("c-2")).outcome == Outcome.SENT
+
+    @override_settings(PROACTIVE_MOST=1)
+    def test_all_policies_share_the_cap(self):
+        make_policy()
+        decided(make_event())
+        ProactivePolicy.objects.update(is_active=False)
+        make_policy()
+        assert decided(make_event()).outcome == Outcome.CAPPED
+
+    def test_a_person_is_not_talked_over(self):
+        make_policy()
+        for control in (Control.HUMAN, Control.QUEUED):
+            chat = make_chat("c-" + control, control=control)
+            decision = decided(make_event("c-" + control))
+            assert decision.outcome == Outcome.WAITING
+            assert "person" in decision.reason
+            assert decision.due_at > timezone.now() + timedelta(minutes=4)
+            assert said(chat) == []
+
+    def test_what_is_stale_is_not_told(self):
+        make_policy(stale_minutes=60)
+        long_ago = timezone.now() - timedelta(hours=2)
+        assert decided(make_event(occurred_at=long_ago)).outcome == Outcome.STALE
+
+    def test_a_policy_paused_meanwhile_is_silent(self):
+        policy = make_policy()
+        decision = handled(make_event())
+        proactive_policies.set_active(policy, active=False)
+        tasks.decide_contact(decision.pk)
+        decision.refresh_from_db()
+        assert decision.outcome == Outcome.NOT_VALID
+
+    def test_outside_its_validity_it_is_silent(self):
+        make_policy(valid_from=timezone.now() + timedelta(days=1))
+        assert decided(make_event()).outcome == Outcome.NOT_VALID
+
+
+class QuietTests(TestCase):
+    SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+    def test_the_customers_clock_counts(self):
+        night = datetime(2026, 5, 1, 23, 30, tzinfo=self.SHANGHAI)
+        assert proactive_deciding.quiet_until(self.SHANGHAI, night) == datetime(
+            2026, 5, 2, 8, tzinfo=self.SHANGHAI
+        )
+        assert proactive_deciding.quiet_until(ZoneInfo("UTC"), night) is None
+
+    def test_after_midnight_they_end_the_same_day(self):
+        early = datetime(2026, 5, 1, 3, tzinfo=self.SHANGHAI)
+        assert proactive_deciding.quiet_until(self.SHANGHAI, early).day == 1
+
+    @override_settings(QUIET_FROM_HOUR=12, QUIET_UNTIL_HOUR=14)
+    def test_a_rest_at_noon(self):
+        noon = datetime(2026, 5, 1, 12, 59, tzinfo=self.SHANGHAI)
+        assert proactive_deciding.quiet_until(self.SHANGHAI, noon).hour == 14
+
+    def test_the_message_waits_until_they_end(self):
+        hour = timezone.now().hour
+        with self.settings(QUIET_FROM_HOUR=hour, QUIET_UNTIL_HOUR=(hour + 2) % 24):
+            make_policy()
+            decision = decided(make_event(time_zone="UTC"))
+        assert decision.outcome == Outcome.WAITING
+        assert "Quiet hours" in decision.reason
+        assert decision.due_at > timezone.now()
+
+
+@NEVER_QUIET
+class HoldoutTests(TestCase):
+    def test_a_customer_is_always_in_the_same_group(self):
+        policy = make_policy(holdout_percent=20)
+        refs = [f"c-{number}" for number in range(1000)]
+        held = {ref for ref in refs if proactive_deciding.is_held_out(policy, policy.version, ref)}
+        assert 150 < len(held) < 250
+        other = make_policy(holdout_percent=20)
+        theirs = {ref for ref in refs if proactive_deciding.is_held_out(other, other.version, ref)}
+        assert held != theirs
+
+    def test_the_held_out_are_noted_and_told_nothing(self):
+        make_policy(holdout_percent=50)
+        decisions = [decided(make_event(f"c-{number}")) for number in range(12)]
+        held = [one for one in decisions if one.outcome == Outcome.HELD_OUT]
+        assert 0 < len(held) < 12
+        assert all(one.conversation is None for one in held)
+        assert Conversation.objects.count() == 12 - len(held)
+
+
+@NEVER_QUIET
+class WordingTests(EngineMixin, TestCase):
+    def told(self, answer):
+        make_release(live=True)
+        make_policy(wording="agent")
+        chat = make_chat()
+        say(chat, "Hello")
+        self.engine.will(answer)
+        decided(make_event())
+        return said(chat)
+
+    def test_the_agent_says_it_in_its_words(self):
+        assert self.told(says("Sorry: GW1002 comes 45 minutes late.")) == [
+            "Sorry: GW1002 comes 45 minutes late."
+        ]
+        prompt = self.engine.requests[0]["messages"][-1]["content"]
+        assert TEXT in prompt
+
+    def test_other_figures_are_refused(self):
+        assert self.told(says("GW1002 comes in 5 minutes, and you get $10.")) == [TEXT]
+
+    def test_only_a_reply_is_said(self):
+        assert self.told(says("GW1002 is 45 late", name="handoff")) == [TEXT]
+
+    def test_without_an_engine_it_is_said_as_written(self):
+        with patch.object(engines, "stream", side_effect=engines.EngineUnavailable("down")):
+            assert self.told(says("")) == [TEXT]
+
+
+class ConstraintTests(TestCase):
+    def refuses(self, name, change):
+        with (
+            self.assertRaisesMessage(IntegrityError, name),
+            transaction.atomic(),
+        ):
+            change()
+
+    def test_versions_and_events_never_change(self):
+        policy = make_policy()
+        event = make_event()
+        versions = ProactiveVersion.objects.filter(policy=policy)
+        with pytest.raises(Exception, match="never"), transaction.atomic():
+            versions.update(template="x")
+        self.refuses(
+            "business_event_never_changes",
+            lambda: BusinessEvent.objects.filter(pk=event.pk).update(data={}),
+        )
+
+    @NEVER_QUIET
+    def test_what_was_decided_stays(self):
+        make_policy()
+        decision = decided(make_event())
+        rows = ProactiveDecision.objects.filter(pk=decision.pk)
+        self.refuses("proactive_decision_stays", lambda: rows.update(outcome=Outcome.HELD_OUT))
+        decision.conversation.delete()  # which the ledger outlives
+        rows.get(conversation=None, outcome=Outcome.SENT)
+
+    def test_one_decision_of_a_policy_on_an_event(self):
+        policy = make_policy()
+        decision = handled(make_event())
+        again = ProactiveDecision(
+            event=decision.event, policy=policy, version=policy.version, customer_ref="c-1"
+        )
+        self.refuses("proactive_decided_once", again.save)
+
+    def test_the_rest(self):
+        policy = make_policy()
+        other = ProactiveVersion.objects.filter(policy=policy).get()
+        for name, fields in (
+            ("proactive_holdout_at_most_half", {"holdout_percent": 51}),
+            ("proactive_stale_after_delay", {"delay_minutes": 800}),
+            ("proactive_promise_is_due", {"promise": "Soon."}),
+            ("proactive_version_number_once", {"number": 1}),
+            ("proactive_wording_known", {"wording": "sung"}),
+            ("proactive_reach_known", {"reach": "post"}),
+        ):
+            values = {
+                field.attname: getattr(other, field.attname)
+                for field in other._meta.concrete_fields
+                if field.name != "id"
+            }
+            row = ProactiveVersion(**values | {"number": 2} | fields)
+            self.refuses(name, row.save)
+
+
+def test_visible_policies(db):
+    mine, other = make_scene(), make_scene()
+    for scene in (mine, other, None):
+        make_policy(scene=scene)
+    user = make_user("operator", [mine])
+    assert ProactivePolicy.objects.visible_to(user).count() == 2

@@ -1,0 +1,132 @@
+"""What speaking first changed, and the dry run."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import TestCase, override_settings
+from django.utils import timezone
+
+from dialogues import charts_proactive, proactive_policies
+from dialogues.models import EventKind, Outcome, ProactiveDecision, ProactiveVersion, Role
+from dialogues.proactive_effect import Measure, Share, effect_of
+from dialogues.proactive_rehearsing import rehearse
+from tests.dialogues.policies import make_chat, make_event, make_policy
+from tests.factories import make_scene, say
+
+
+class TestIntervals:
+    def test_wilson_as_published(self):
+        """Newcombe 1998, Statistics in Medicine 17, 857-872, table I, method 3."""
+        for hits, total, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
+                                       (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
+            assert Share(hits, total).interval == pytest.approx((low, high), abs=5e-5)
+
+    def test_newcombe_as_published(self):
+        """Newcombe 1998, Statistics in Medicine 17, 873-890, table II, method 10."""
+        for a, m, b, n, low, high in ((56, 70, 48, 80, 0.0524, 0.3339),
+                                      (9, 10, 3, 10, 0.1705, 0.8090)):  # fmt: skip
+            measure = Measure("m", Share(a, m), Share(b, n))
+            assert measure.interval == pytest.approx((low, high), abs=5e-5)
+
+    def test_words_say_what_is_proven_and_no_more(self):
+        assert "fewer" in Measure("m", Share(5, 100), Share(40, 100)).in_words
+        assert "more" in Measure("m", Share(40, 100), Share(5, 100)).in_words
+        assert "no difference" in Measure("m", Share(5, 20), Share(6, 20)).in_words
+        assert "Not enough" in Measure("m", Share(0, 0), Share(6, 20)).in_words
+
+
+class EffectTests(TestCase):
+    def setUp(self):
+        self.policy = make_policy()
+
+    def decision(self, customer, outcome, hours_ago=48):
+        at = timezone.now() - timedelta(hours=hours_ago)
+        return ProactiveDecision.objects.create(
+            event=make_event(customer), policy=self.policy, version=self.policy.version,
+            customer_ref=customer, outcome=outcome, decided_at=at,
+        )  # fmt: skip
+
+    def test_each_group_is_counted_within_its_hours(self):
+        after = timezone.now() - timedelta(hours=47)
+        for number in range(3):
+            self.decision(f"told-{number}", Outcome.SENT)
+            self.decision(f"held-{number}", Outcome.HELD_OUT)
+        self.decision("told-0", Outcome.SENT, hours_ago=40)  # counts once
+        self.decision("new", Outcome.SENT, hours_ago=1)  # not over yet
+        self.decision("late", Outcome.CAPPED)
+        for ref in ("held-0", "held-1", "told-0"):
+            say(make_chat(ref), "Where is it?", at=after)
+        say(make_chat("held-2"), "Hello", at=timezone.now())  # after the hours
+        chat = make_chat("held-2", rating=2)
+        chat.events.create(kind=EventKind.RATING, role=Role.CUSTOMER, seq=0, at=after)
+        chat.events.create(
+            kind=EventKind.CONTROL, role=Role.SYSTEM, seq=0, at=after, data={"state": "queued"}
+        )
+
+        wrote, person, satisfied = effect_of(self.policy)
+
+        assert (wrote.told, wrote.held) == (Share(1, 3), Share(2, 3))
+        assert (person.told, person.held) == (Share(0, 3), Share(1, 3))
+        assert (satisfied.told, satisfied.held) == (Share(0, 0), Share(0, 1))
+
+    def test_the_chart_tells_the_numbers_to_who_cannot_see_it(self):
+        assert charts_proactive.effect(effect_of(self.policy)) == ""
+        self.decision("a", Outcome.SENT)
+        self.decision("b", Outcome.HELD_OUT)
+        chart = charts_proactive.effect(effect_of(self.policy))
+        assert chart.startswith("<svg")
+        assert "0% of 1 told" in chart
+
+
+@override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
+class RehearsalTests(TestCase):
+    def draft(self, **fields):
+        values = {"event_type": "order_late", "template": "{order_id} is late", "number": 1}
+        return ProactiveVersion(**values | {"holdout_percent": 0} | fields)
+
+    def outcomes(self, policy=None, **fields):
+        rehearsal = rehearse(policy, self.draft(**fields))
+        return [row.outcome for row in rehearsal.rows], rehearsal
+
+    def test_past_events_are_decided_and_nothing_is_stored(self):
+        make_event("c-1")
+        make_event("c-1")
+        make_event("c-2", data={"minutes_late": 1})
+        make_event("c-3", type="refund_stuck")
+        outcomes, rehearsal = self.outcomes()
+        assert outcomes == [Outcome.CONDITION, Outcome.COOLDOWN, Outcome.SENT]
+        assert rehearsal.reached == 1
+        assert rehearsal.rows[-1].text == "GW1002 is late"
+        assert dict(rehearsal.counts)["Sent"] == 1
+        assert not ProactiveDecision.objects.exists()
+
+    def test_conditions_scenes_and_opt_outs_count(self):
+        scene = make_scene()
+        make_event("c-1", scene=scene)
+        proactive_policies.opt_out(make_chat("c-2"))
+        make_event("c-2")
+        late = [{"field": "minutes_late", "op": "gt", "value": 60}]
+        assert self.outcomes(conditions=late)[0] == [Outcome.CONDITION] * 2
+        assert self.outcomes()[0] == [Outcome.OPTED_OUT, Outcome.SENT]
+        assert self.outcomes(scene=scene)[0] == [Outcome.SENT]
+
+    @override_settings(PROACTIVE_MOST=1)
+    def test_the_cap_counts(self):
+        make_event("c-1")
+        make_event("c-1")
+        assert self.outcomes(cooldown_hours=0)[0] == [Outcome.CAPPED, Outcome.SENT]
+
+    def test_quiet_hours_delay_or_outlast_it(self):
+        make_event()
+        hour = timezone.now().hour
+        with self.settings(QUIET_FROM_HOUR=hour, QUIET_UNTIL_HOUR=(hour + 3) % 24):
+            _, rehearsal = self.outcomes()
+            assert rehearsal.rows[0].reason == "After the quiet hours."
+            assert self.outcomes(stale_minutes=10)[0] == [Outcome.STALE]
+
+    def test_the_held_out_are_those_of_the_policy(self):
+        policy = make_policy(holdout_percent=50)
+        for number in range(10):
+            make_event(f"c-{number}")
+        outcomes, _ = self.outcomes(policy, holdout_percent=50)
+        assert {Outcome.SENT, Outcome.HELD_OUT} == set(outcomes)

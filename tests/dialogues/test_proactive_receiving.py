@@ -1,0 +1,213 @@
+"""Events as they come in: signed or by key, once, and what keeps or breaks a promise."""
+
+import hashlib
+import hmac
+import json
+import time
+from datetime import timedelta
+from unittest.mock import patch
+
+from django.test import TestCase, override_settings
+from django.utils import timezone
+
+from agents.master import Called
+from dialogues import identifying, proactive_promises, recording, services, tasks
+from dialogues.models import (
+    BusinessEvent,
+    Control,
+    EventKind,
+    FollowUp,
+    OptOut,
+    ProactiveDecision,
+    PromiseState,
+    Role,
+    Site,
+)
+from tests.dialogues.policies import LATE, handled, make_chat, make_event, make_policy
+from tests.factories import make_conversation, make_scene, make_turn, make_user
+from wowconsole.apikeys import issue_key
+
+KEY = "the-events-key"
+EVENT = {"id": "e-1", "type": "order_late", "customer": "c-1", "data": LATE}
+NEVER_QUIET = {"QUIET_FROM_HOUR": 0, "QUIET_UNTIL_HOUR": 0}
+
+
+@override_settings(EVENTS_KEY=f"older-key,{KEY}")
+class WebhookTests(TestCase):
+    def post(self, body=None, *, key=KEY, at=None, signed=None, **changes):
+        content = body if body is not None else json.dumps(EVENT | changes).encode()
+        stamp = str(int(time.time()) if at is None else at)
+        signature = hmac.new(
+            key.encode(), stamp.encode() + b"." + (signed or content), hashlib.sha256
+        ).hexdigest()
+        headers = {"X-Events-Timestamp": stamp, "X-Events-Signature": signature}
+        return self.client.post(
+            "/api/events/", content, content_type="application/json", headers=headers
+        )
+
+    def test_a_signed_event_is_stored_once(self):
+        first, again = self.post(), self.post()
+        assert (first.status_code, again.status_code) == (202, 200)
+        assert first.json() == again.json()
+        event = BusinessEvent.objects.get()
+        assert (event.type, event.customer_ref, event.data) == ("order_late", "c-1", LATE)
+
+    def test_both_keys_of_a_change_are_good(self):
+        assert self.post(key="older-key").status_code == 202
+
+    def test_a_worker_is_asked_once_it_is_stored(self):
+        with self.captureOnCommitCallbacks() as callbacks:
+            self.post()
+        assert len(callbacks) == 1
+
+    def test_a_wrong_signature_is_refused(self):
+        for answer in (self.post(key="guess"), self.post(signed=b"other")):
+            assert answer.status_code == 401
+            assert answer.json()["code"] == "signature_invalid"
+        assert not BusinessEvent.objects.exists()
+
+    def test_an_old_delivery_is_refused(self):
+        now = int(time.time())
+        for at in (now - 301, now + 360, "soon"):
+            assert self.post(at=at).status_code == 401
+
+    def test_the_same_id_is_not_another_event(self):
+        self.post()
+        answer = self.post(customer="c-2")
+        assert (answer.status_code, answer.json()["code"]) == (422, "event_id_reused")
+
+    def test_what_is_wrong_is_named(self):
+        for changes, status in (
+            ({"type": "order late"}, 400),
+            ({"data": [1]}, 400),
+            ({"customer": ""}, 400),
+            ({"scene": "nowhere"}, 400),
+            ({"time_zone": "Mars/Base"}, 422),
+            ({"data": {str(number): 1 for number in range(101)}}, 400),
+        ):
+            assert self.post(**changes).status_code == status
+        assert self.post(b"{").status_code == 400
+        assert self.post(json.dumps(EVENT | {"x": "y" * 70_000}).encode()).status_code == 422
+
+    def test_scene_zone_and_time_are_kept(self):
+        scene = make_scene()
+        ahead = timezone.now() + timedelta(days=1)
+        self.post(scene=scene.slug, time_zone="Asia/Shanghai", occurred_at=ahead.isoformat())
+        event = BusinessEvent.objects.get()
+        assert (event.scene, event.time_zone) == (scene, "Asia/Shanghai")
+        assert event.occurred_at <= timezone.now()
+
+    def test_a_key_with_the_scope_may_too(self):
+        for scopes, status in ((["dialogues.reply"], 202), (["dialogues.read"], 403)):
+            _, secret = issue_key(user=make_user("operator"), name="k", scopes=scopes)
+            answer = self.client.post(
+                "/api/events/",
+                EVENT,
+                content_type="application/json",
+                headers={"Authorization": f"Bearer {secret}"},
+            )
+            assert answer.status_code == status
+        assert self.client.post("/api/events/", EVENT).status_code == 401
+
+
+class NoNewsTests(TestCase):
+    def test_a_customer_says_no_in_the_chat(self):
+        conversation, token = services.start_conversation(scene=None)
+        url = f"/api/chat/sessions/{conversation.public_id}/no-news/"
+        assert self.client.post(url).status_code == 404
+        for _ in range(2):
+            answer = self.client.post(url, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 204
+        assert OptOut.objects.get().conversation == conversation
+
+
+@override_settings(**NEVER_QUIET)
+class AdoptTests(TestCase):
+    def test_an_identified_customer_finds_the_chat_that_waits(self):
+        site = Site.objects.create(slug="shop", name="Shop")
+        make_policy()
+        decision = handled(make_event())
+        tasks.decide_contact(decision.pk)
+        decision.refresh_from_db()
+        who = identifying.Customer("c-1", site)
+        with patch.object(identifying, "verify", return_value=who):
+            found, token = identifying.open_chat(proof={"jwt": "x"})
+            other, _ = identifying.open_chat(proof={"jwt": "x"})
+        assert found == decision.conversation
+        found.refresh_from_db()
+        assert services.opens(found, token)
+        assert other != found
+
+
+@override_settings(**NEVER_QUIET)
+class PromiseTests(TestCase):
+    def promised(self, **chat):
+        make_policy(
+            promise="Order {order_id} is there by 19:00.",
+            promise_minutes=60,
+            kept_by="order_delivered",
+            kept_field="order_id",
+        )
+        make_chat(**chat)
+        tasks.decide_contact(handled(make_event()).pk)
+        return FollowUp.objects.get()
+
+    def late(self, promise):
+        FollowUp.objects.filter(pk=promise.pk).update(due_at=timezone.now())
+        for _ in range(2):
+            tasks.sweep_proactive()
+        promise.refresh_from_db()
+        return promise
+
+    def test_an_event_keeps_it(self):
+        promise = self.promised()
+        for order, state in (("GW9", PromiseState.OPEN), ("GW1002", PromiseState.KEPT)):
+            event = make_event(type="order_delivered", data={"order_id": order})
+            for _ in range(2):
+                tasks.handle_business_event(event.pk)
+            promise.refresh_from_db()
+            assert promise.state == state
+        assert self.late(promise).state == PromiseState.KEPT
+
+    def test_what_is_not_kept_in_time_goes_to_a_person(self):
+        promise = self.late(self.promised())
+        assert promise.state == PromiseState.ESCALATED
+        conversation = promise.conversation
+        assert conversation.control == Control.QUEUED
+        said = conversation.events.filter(kind=EventKind.MESSAGE, role=Role.AGENT)
+        assert said.count() == 2
+        assert "Order GW1002 is there by 19:00. That has not happened yet" in said.last().text
+
+    def test_a_person_who_talks_is_not_interrupted(self):
+        promise = self.promised()
+        conversation = promise.conversation
+        conversation.control = Control.HUMAN
+        conversation.save()
+        assert self.late(promise).state == PromiseState.ESCALATED
+        assert conversation.events.filter(role=Role.AGENT).count() == 1
+
+    def test_with_the_conversation_the_promise_ends(self):
+        promise = self.promised()
+        services.close(conversation=promise.conversation)
+        assert self.late(promise).state == PromiseState.VOID
+
+    def test_a_tool_promises_too(self):
+        turn = make_turn(make_conversation())
+        due = timezone.now() + timedelta(hours=2)
+        told = {"status": "ok", "promise": {"text": "Refunded today.", "due_at": due.isoformat()}}
+        for _ in range(2):
+            recording.store_call(turn, Called("refund_order", {}, told))
+        promise = FollowUp.objects.get()
+        assert (promise.promise, promise.due_at) == ("Refunded today.", due)
+
+    def test_what_no_one_can_read_is_no_promise(self):
+        conversation = make_conversation()
+        for promise in ("soon", {}, {"text": "x"}, {"text": "x", "due_at": "tomorrow"},
+                        {"text": "x", "due_at": "2026-01-01T10:00:00"},
+                        {"text": "x", "due_at": "2026-99-01T10:00:00Z"}):  # fmt: skip
+            proactive_promises.note_from_tool(conversation, "s", {"promise": promise})
+        assert not FollowUp.objects.exists()
+
+    def test_a_promise_that_is_gone_is_passed_over(self):
+        proactive_promises.escalate(0)
+        assert not ProactiveDecision.objects.exists()

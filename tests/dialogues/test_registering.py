@@ -1,0 +1,73 @@
+import json
+from io import StringIO
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.test import TestCase
+from django.urls import reverse
+
+from agents.models import Tool
+from dialogues.models import CallPlan
+from dialogues.registering import register_tools
+from tests import factories
+from tests.dialogues.calls import NUMBER, make_plan
+
+
+class RegisteringTests(TestCase):
+    def test_sub_agents_and_plans_become_tools_once(self):
+        make_plan(confirmation="Shall I call about {order_id}?")
+        assert register_tools() >= 2
+        assert register_tools() == 0
+        tool = Tool.objects.get(name="call_merchant")
+        assert (tool.kind, tool.parameters) == ("subagent", NUMBER)
+        assert tool.confirmation == "Shall I call about {order_id}?"
+        assert Tool.objects.filter(name="read_queue", kind="subagent").exists()
+        assert not Tool.objects.filter(name="outbound_call").exists(), (
+            "a model never picks a number"
+        )
+
+    def test_a_changed_plan_changes_its_tool(self):
+        plan = make_plan()
+        register_tools()
+        plan.description, plan.is_active = "ring the shop", False
+        plan.save()
+        assert register_tools() == 1
+        tool = Tool.objects.get(name="call_merchant")
+        assert (tool.description, tool.is_active, tool.revision) == ("ring the shop", False, 2)
+
+    def test_a_tool_of_another_kind_keeps_its_name(self):
+        factories.make_tool(name="call_merchant", description="mine")
+        make_plan()
+        register_tools()
+        assert Tool.objects.get(name="call_merchant").description == "mine"
+
+    def test_the_command(self):
+        call_command("register_subagents", stdout=StringIO())
+        assert Tool.objects.filter(kind="subagent").exists()
+
+
+class PlanTests(TestCase):
+    def test_a_plan_needs_a_card_that_can_lead_a_call(self):
+        with pytest.raises(ValidationError, match="goal card"):
+            CallPlan(
+                name="x", description="x", card={"why": "?"}, addresses={"*": "link:"}
+            ).full_clean()
+
+    def test_administrators_write_plans_and_tools_follow(self):
+        plan = make_plan()
+        admin = factories.make_user("admin", is_staff=True, is_superuser=True)
+        self.client.force_login(admin)
+        url = reverse("admin:dialogues_callplan_change", args=[plan.pk])
+        assert self.client.get(url).status_code == 200
+        data = {
+            "name": plan.name,
+            "description": "ring",
+            "parameters": json.dumps(NUMBER),
+            "card": '{"whom": {"name": "x"}, "why": "y", "facts": '
+            '[{"name": "a", "question": "b?", "kind": "text"}]}',
+            "addresses": '{"*": "link:"}',
+            "is_active": "on",
+        }
+        assert self.client.post(url, data).status_code == 302
+        assert Tool.objects.get(name=plan.name).description == "ring"

@@ -1,0 +1,209 @@
+"""What if: a turn asked again with one thing changed, as a job, on a page and in the API."""
+
+from django.db import IntegrityError, connection, transaction
+from django.test import TestCase
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from dialogues import supposing, tasks
+from dialogues.models import TurnUnit, WhatIf, WhatIfKind
+from knowledge import jobs
+from knowledge.models import JobState
+from tests.dialogues.replays import edited
+from tests.engine import Answer, EngineMixin, says
+from tests.factories import (
+    make_conversation,
+    make_published_unit,
+    make_release,
+    make_scene,
+    make_turn,
+    make_user,
+)
+from wowconsole.errors import Invalid
+
+ASKED = "What do I get for cold soup?"
+
+
+class WhatIfTestCase(EngineMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        cls.reviewer = make_user("reviewer", [cls.scene])
+        cls.unit = make_published_unit(scene=cls.scene, condition=ASKED, content="A $5 voucher.")
+        cls.other = make_published_unit(scene=cls.scene, content="A spoon.")
+        cls.release = make_release(live=True)
+        talk = make_conversation(scene=cls.scene)
+        cls.turn = make_turn(talk, question=ASKED, reply="A $5 voucher.", release=cls.release)
+        for rank, unit in enumerate((cls.unit, cls.other), start=1):
+            TurnUnit.objects.create(
+                turn=cls.turn, unit=unit, revision=unit.live, rank=rank, score=0.03, similarity=0.9
+            )
+        cls.url = reverse("dialogues:turn-why", args=[cls.turn.public_id])
+        cls.start_url = reverse("dialogues:what-if-start", args=[cls.turn.public_id])
+
+    def supposed(self, **change):
+        row = supposing.suppose(turn=self.turn, by=self.reviewer, **change)
+        tasks.suppose(row.job_id)
+        row.refresh_from_db()
+        return row
+
+    def rules_asked(self):
+        prompt = self.engine.requests[-1]["messages"][1]["content"]
+        return prompt.partition("DIALOGUE")[0]
+
+
+class JobTests(WhatIfTestCase):
+    def test_without_a_rule(self):
+        self.engine.will(says("I don't know."))
+        row = self.supposed(revision=self.unit.live)
+        assert (row.kind, row.output["reply"]) == (WhatIfKind.WITHOUT, "I don't know.")
+        assert [rule["unit_id"] for rule in row.shown] == [self.other.pk]
+        assert "A $5 voucher." not in self.rules_asked()
+        row.job.refresh_from_db()
+        assert (row.job.state, row.job.done) == (JobState.DONE, 1)
+
+    def test_with_another_version(self):
+        unit = edited(self.unit, self.unit.owner, content="A $7 voucher.")
+        self.engine.will(says("A $7 voucher.", knowledge=[self.unit.pk]))
+        row = self.supposed(revision=unit.latest)
+        assert (row.kind, row.output["reply"]) == (WhatIfKind.REVISION, "A $7 voucher.")
+        assert "A $7 voucher." in self.rules_asked()
+
+    def test_by_another_release(self):
+        other = make_release()
+        self.engine.will(says("A $5 voucher!", knowledge=[self.unit.pk]))
+        row = self.supposed(release=other)
+        assert (row.kind, row.output["reply"]) == (WhatIfKind.RELEASE, "A $5 voucher!")
+        assert self.engine.requests[-1]["model"] == other.version.name
+
+    def test_what_tools_told_stays_told(self):
+        action = {"name": "look_up", "arguments": {}}
+        call = {"action": {"action": action}, "result": {"eta": 5}, "messages": []}
+        self.turn.steps = [call, *self.turn.steps]
+        self.turn.save(update_fields=["steps"])
+        self.supposed(revision=self.unit.live)
+        assert 'look_up {} -> {"eta": 5}' in self.engine.requests[-1]["messages"][1]["content"]
+
+    def test_delivered_twice_it_asks_once(self):
+        row = self.supposed(revision=self.unit.live)
+        tasks.suppose(row.job_id)
+        assert len(self.engine.requests) == 1
+
+    def test_the_same_is_not_started_twice(self):
+        first = supposing.suppose(turn=self.turn, by=self.reviewer, revision=self.unit.live)
+        again = supposing.suppose(turn=self.turn, by=self.reviewer, revision=self.unit.live)
+        assert first == again
+
+    def test_without_an_engine_it_fails_in_words(self):
+        self.engine.always = Answer(status=400)
+        row = self.supposed(revision=self.unit.live)
+        row.job.refresh_from_db()
+        assert row.job.state == JobState.FAILED
+        assert "does not answer" in row.job.error
+
+    def test_cancelled_it_asks_nothing(self):
+        row = supposing.suppose(turn=self.turn, by=self.reviewer, revision=self.unit.live)
+        jobs.cancel(row.job)
+        tasks.suppose(row.job_id)
+        assert self.engine.requests == []
+
+    def test_nonsense_is_refused(self):
+        stranger = make_published_unit(scene=self.scene)
+        for change in (
+            {},
+            {"revision": self.unit.live, "release": make_release()},
+            {"revision": stranger.live},
+            {"release": self.release},
+        ):
+            with self.assertRaises(Invalid):
+                supposing.suppose(turn=self.turn, by=self.reviewer, **change)
+
+    def test_one_thing_is_changed(self):
+        job = jobs.start(task="none", title="x", by=self.reviewer)
+        with (
+            self.assertRaisesMessage(IntegrityError, "what_if_changes_one_thing"),
+            transaction.atomic(),
+        ):
+            WhatIf.objects.create(turn=self.turn, kind=WhatIfKind.WITHOUT, job=job)
+
+
+class PageTests(WhatIfTestCase):
+    def page(self):
+        return self.client.get(self.url).content.decode()
+
+    def test_it_tells_the_story(self):
+        self.client.force_login(self.reviewer)
+        near = make_published_unit(scene=self.scene, condition="When somebody asks about spoons")
+        page = self.page()
+        assert f"#{self.unit.pk} {self.unit.live.title}" in page
+        assert "2 rules found" in page
+        assert "It chose: reply." in page
+        assert near.live.title in page or "No other rule comes near" in page
+        assert "Engine calls" in page
+
+    def test_trouble_is_told(self):
+        step = {**self.turn.steps[0], "fault": "unbacked", "problems": ["$50"]}
+        self.turn.steps = [step]
+        self.turn.degraded = "The model said twice what has no source."
+        self.turn.save()
+        self.client.force_login(self.reviewer)
+        page = self.page()
+        assert "said what has no source" in page
+        assert "$50" in page
+        assert "Degraded" in page
+
+    def test_starting_from_the_page(self):
+        self.client.force_login(self.reviewer)
+        answer = self.client.post(self.start_url, {"revision": self.unit.live_id})
+        assert answer.headers["Location"] == f"{self.url}#what-ifs"
+        assert "Without rule" in self.page()
+        row = WhatIf.objects.get()
+        tasks.suppose(row.job_id)
+        assert "Hello from the engine." in self.page()
+        assert self.client.get(row.get_absolute_url()).status_code == 302
+        release = make_release()
+        self.client.post(self.start_url, {"release": str(release.public_id)})
+        assert WhatIf.objects.filter(release=release).exists()
+
+    def test_refusals(self):
+        assert self.client.get(self.url).status_code == 302
+        self.client.force_login(make_user("reviewer", [make_scene()]))
+        assert self.client.get(self.url).status_code == 404
+        assert self.client.post(self.start_url).status_code == 404
+        self.client.force_login(make_user("auditor", [self.scene]))
+        assert self.client.get(self.url).status_code == 200
+        assert self.client.post(self.start_url).status_code == 403
+        self.client.force_login(self.reviewer)
+        assert self.client.post(self.start_url, {"revision": 0}).status_code == 422
+        assert self.client.get(self.start_url).status_code == 405
+
+    def queries(self):
+        with CaptureQueriesContext(connection) as queries:
+            self.page()
+        return len(queries)
+
+    def test_queries_do_not_grow_with_what_ifs(self):
+        self.client.force_login(self.reviewer)
+        self.supposed(revision=self.unit.live)
+        once = self.queries()
+        for revision in (self.other.live, edited(self.unit, self.unit.owner).latest):
+            self.supposed(revision=revision)
+        assert self.queries() == once < 40
+
+
+class ApiTests(WhatIfTestCase):
+    def test_start_and_read(self):
+        self.client.force_login(self.reviewer)
+        new = {"turn": str(self.turn.public_id), "unit": self.unit.pk}
+        answer = self.client.post("/api/what-ifs/", new, "application/json")
+        assert (answer.status_code, answer.json()["state"]) == (201, "queued")
+        assert answer.json()["kind"] == "without"
+        tasks.suppose(WhatIf.objects.get().job_id)
+        found = self.client.get(f"/api/what-ifs/{answer.json()['id']}/").json()
+        assert (found["state"], found["output"]["reply"]) == ("done", "Hello from the engine.")
+        assert len(self.client.get("/api/what-ifs/").json()["results"]) == 1
+
+    def test_strangers_find_nothing(self):
+        self.client.force_login(make_user("reviewer", [make_scene()]))
+        new = {"turn": str(self.turn.public_id), "unit": self.unit.pk}
+        assert self.client.post("/api/what-ifs/", new, "application/json").status_code == 404

@@ -1,0 +1,151 @@
+"""What customers see: the page, who may embed it, the widget, and who is writing."""
+
+import re
+from pathlib import Path
+
+from django.contrib.staticfiles import finders
+from django.test import TestCase, override_settings
+
+from dialogues import writing
+from dialogues.chat_words import EN, WORDS, ZH, language_of
+from dialogues.models import Control, Conversation, Role
+from tests.dialogues.test_identifying import SHOP, make_site
+from tests.factories import make_conversation, make_scene, make_user
+
+WIDGET_BYTES = 30_000
+
+
+def directives(response):
+    """The policy's directives by name."""
+    parts = response["Content-Security-Policy"].split(";")
+    return {part.split()[0]: part.split()[1:] for part in parts}
+
+
+class ChatTests(TestCase):
+    def test_anybody_sees_it(self):
+        with self.assertNumQueries(0):
+            response = self.client.get("/chat/")
+        assert response.status_code == 200
+        self.assertContains(response, "Talk to a person")
+        assert self.client.post("/chat/").status_code == 405
+
+    def test_it_speaks_the_customers_language(self):
+        for query, accepted, language in (
+            ("", "", "en"),
+            ("", "fr, zh-CN;q=0.8, en", "zh"),
+            ("?lang=en", "zh-CN", "en"),
+            ("?lang=zh", "en", "zh"),
+            ("?lang=auto", "zh-TW", "zh"),
+            ("?lang=%00", "zh", "zh"),
+        ):
+            response = self.client.get(f"/chat/{query}", headers={"Accept-Language": accepted})
+            self.assertContains(response, f'<html lang="{language}"')
+            self.assertContains(response, WORDS[language]["person"])
+            assert "Accept-Language" in response["Vary"]
+
+    def test_only_our_own_pages_embed_it(self):
+        response = self.client.get("/chat/?embed=1")
+        assert directives(response)["frame-ancestors"] == ["'self'"]
+        assert "X-Frame-Options" not in response
+        assert directives(self.client.get("/accounts/login/"))["frame-ancestors"] == ["'none'"]
+        assert self.client.get("/accounts/login/")["X-Frame-Options"] == "DENY"
+
+    def test_a_sites_pages_embed_it_in_its_name(self):
+        make_site()
+        make_site(slug="other", origins=["https://other.example"])
+        with self.assertNumQueries(1):
+            response = self.client.get("/chat/?embed=1&site=shop")
+        assert directives(response)["frame-ancestors"] == ["'self'", SHOP]
+        self.assertContains(response, f'data-origins="{SHOP}"')
+        for slug in ("nowhere", "%00", "x" * 500):
+            unknown = self.client.get(f"/chat/?embed=1&site={slug}")
+            assert directives(unknown)["frame-ancestors"] == ["'self'"]
+
+    @override_settings(CHAT_ORIGINS=["https://intranet.example"])
+    def test_a_setting_lets_others_embed_it(self):
+        ancestors = directives(self.client.get("/chat/"))["frame-ancestors"]
+        assert ancestors == ["'self'", "https://intranet.example"]
+
+    def test_no_script_stands_in_the_page(self):
+        response = self.client.get("/chat/?embed=1")
+        assert directives(response)["style-src"] == ["'self'"]
+        body = response.content.decode()
+        assert "style=" not in body
+        assert "onclick" not in body
+        assert body.count("<script") == 2  # the words, as data, and the module
+
+
+class WordTests(TestCase):
+    def keys(self, words):
+        return {
+            name: sorted(value) if isinstance(value, dict) else type(value).__name__
+            for name, value in words.items()
+        }
+
+    def test_both_languages_say_everything(self):
+        assert self.keys(EN) == self.keys(ZH)
+        assert len(EN["ratings"]) == len(ZH["ratings"]) == 5
+
+    def test_every_name_that_the_scripts_use_is_there(self):
+        folder = Path(finders.find("wowconsole/chat.js")).parent
+        for script in folder.glob("chat*.js"):
+            for name in re.findall(r"(?<![-\w])words\.(\w+)", script.read_text()):
+                assert name in EN, (script.name, name)
+
+    def test_a_language_nobody_knows_is_english(self):
+        assert language_of("de", "de, fr;q=0.5") == "en"
+
+
+class WidgetTests(TestCase):
+    def test_it_is_small_and_loads_from_anywhere(self):
+        response = self.client.get("/widget.js")
+        assert response["Content-Type"].startswith("text/javascript")
+        assert response["Access-Control-Allow-Origin"] == "*"
+        assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert len(response.content) < WIDGET_BYTES
+        assert b"innerHTML" not in response.content
+        assert b"eval(" not in response.content
+
+    def test_browsers_ask_whether_it_changed(self):
+        tag = self.client.get("/widget.js")["ETag"]
+        again = self.client.get("/widget.js", headers={"If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+
+    def test_the_demo_page_is_for_demos(self):
+        self.assertContains(self.client.get("/chat/embed-demo/"), "/widget.js")
+        with override_settings(DEMO=False):
+            assert self.client.get("/chat/embed-demo/").status_code == 404
+
+
+class TypingTests(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        cls.conversation = make_conversation(scene=cls.scene)
+
+    def path(self, name):
+        return f"/dialogues/{self.conversation.public_id}/{name}/"
+
+    def test_staff_tell_that_they_write_once_they_have_taken_over(self):
+        self.client.force_login(make_user("operator", [self.scene]))
+        assert self.client.post(self.path("typing")).status_code == 204
+        assert not writing.is_writing(self.conversation.public_id, Role.STAFF)
+        Conversation.objects.update(control=Control.HUMAN)
+        assert self.client.post(self.path("typing")).status_code == 204
+        assert writing.is_writing(self.conversation.public_id, Role.STAFF)
+        assert self.client.get(self.path("typing")).status_code == 405
+
+    def test_staff_see_that_the_customer_writes(self):
+        self.client.force_login(make_user("operator", [self.scene]))
+        self.assertNotContains(self.client.get(self.path("customer-typing")), "writing")
+        writing.note_sync(self.conversation.public_id, Role.CUSTOMER)
+        self.assertContains(self.client.get(self.path("customer-typing")), "writing")
+
+    def test_strangers_and_signed_out_people_do_neither(self):
+        assert self.client.post(self.path("typing")).status_code == 302
+        assert self.client.get(self.path("customer-typing")).status_code == 302
+        self.client.force_login(make_user("operator", [make_scene()]))
+        assert self.client.post(self.path("typing")).status_code == 404
+        assert self.client.get(self.path("customer-typing")).status_code == 404
+        self.client.force_login(make_user("auditor", [self.scene]))
+        assert self.client.post(self.path("typing")).status_code == 403
