@@ -10,9 +10,19 @@ from django.core.asgi import get_asgi_application
 http = get_asgi_application()  # before the routes below, which import models
 
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import re_path
 
-from dialogues.routing import websocket_urlpatterns
+from dialogues.routing import http_urlpatterns, websocket_urlpatterns
+from wowconsole.threads import Threads
+
+CHAT_THREADS = 8  # each holds a connection of the pool while it asks; pages take the others
 
 # The chat socket is opened by a token, never by a cookie, so it may come from any page:
 # checking the origin would only keep out apps and embedded windows.
-application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
+application = ProtocolTypeRouter(
+    {
+        # Django's types know views alone; the router calls ASGI applications.
+        "http": URLRouter([*http_urlpatterns, re_path("", http)]),  # type: ignore[arg-type]
+        "websocket": Threads(URLRouter(websocket_urlpatterns), CHAT_THREADS),
+    }
+)

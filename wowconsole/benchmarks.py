@@ -22,8 +22,11 @@ from knowledge.embedding import embed_queries
 from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
 from training.measuring import score_answer, summarise
+from wowconsole.benchmark_attacks import attacks
 from wowconsole.benchmark_quality import quality
 from wowconsole.benchmark_scale import at_scale, spread
+from wowconsole.benchmark_sockets import sockets
+from wowconsole.benchmark_subagent import subagent
 from wowconsole.demo.content import read
 from wowconsole.demo.starter import Row, rows
 
@@ -199,9 +202,12 @@ def _scores(version_name: str, asked: Sequence[Row]) -> dict[str, Any]:
 
 
 BENCHMARKS: dict[str, Callable[..., Figures]] = {
+    "attacks": attacks,
     "quality": quality,
     "retrieval": retrieval,
     "publish": publish,
     "turn": turn,
     "starter": starter,
+    "subagent": subagent,
+    "sockets": sockets,
 }

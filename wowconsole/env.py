@@ -1,7 +1,9 @@
 """Reading the environment, strictly: an unreadable value stops the process at start-up."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -31,6 +33,17 @@ def env_int(name: str, *, default: int) -> int:
         return int(value)
     except ValueError:
         raise ImproperlyConfigured(f"{name} is {value!r}; give a whole number.") from None
+
+
+def env_json(name: str, *, default: str) -> dict[str, Any]:
+    """Return a JSON object."""
+    try:
+        value = json.loads(env_text(name, default=default))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"{name} is no JSON object.")
+    return value
 
 
 def env_secret(name: str) -> str | None:

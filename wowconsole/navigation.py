@@ -10,6 +10,7 @@ from wowconsole.roles import CAPABILITIES, can, roles_of
 MENU = [
     ("Overview", "overview", None),
     ("Knowledge", "knowledge:unit-list", "knowledge.read"),
+    ("Inbox", "dialogues:inbox", "dialogues.reply"),
     ("Dialogues", "dialogues:conversation-list", "dialogues.read"),
     ("Cases", "dialogues:case-list", "dialogues.read"),
     ("Agents", "agents:release-list", "agents.read"),
@@ -27,15 +28,18 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 def _menu(request: HttpRequest) -> list[dict[str, Any]]:
     items = [(label, reverse(name), capability) for label, name, capability in MENU]
+    current = _current(request.path, [url for _, url, _ in items])
     return [
-        {"label": label, "url": url, "current": _is_current(request.path, url)}
+        {"label": label, "url": url, "current": url == current}
         for label, url, capability in items
         if capability is None or can(request.user, capability)
     ]
 
 
-def _is_current(path: str, url: str) -> bool:
-    return path == url if url == "/" else path.startswith(url)
+def _current(path: str, urls: list[str]) -> str:
+    """Return the address of the menu under which a page stands: the longest that fits."""
+    fitting = [url for url in urls if path == url or (url != "/" and path.startswith(url))]
+    return max(fitting, key=len, default="")
 
 
 def _may(request: HttpRequest) -> dict[str, bool]:

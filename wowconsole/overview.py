@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import live_release
+from dialogues import costing
 from dialogues.models import (
     Case,
     Channel,
@@ -40,11 +41,12 @@ class Step:
 
 
 def summary(user: AnyUser) -> dict[str, Any]:
-    """Gather what the overview shows this user, in nine queries."""
+    """Gather what the overview shows this user, in ten queries."""
     numbers = _units(user) | _conversations(user) | _cases(user)
     release = live_release()
     return {
         **numbers,
+        **_faults(user),
         "release": release,
         "issues": _issues(user),
         "runs": list(Run.objects.select_related("version")[:5]),
@@ -79,6 +81,12 @@ def _conversations(user: AnyUser) -> dict[str, Any]:
     for name in ("satisfied", "dissatisfied"):
         counts[f"{name}_share"] = _percent(counts[name], counts["rated"])
     return counts
+
+
+def _faults(user: AnyUser) -> dict[str, Any]:
+    """Return how often the model wrote nothing readable of late, and how often that showed."""
+    week = costing.whole(costing.turns_since(user, timezone.now() - timedelta(days=7)))
+    return {"unreadable_percent": week.unreadable_percent, "degraded": week.degraded}
 
 
 def _percent(part: int, whole: int) -> int | None:

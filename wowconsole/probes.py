@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -10,12 +11,12 @@ import psycopg
 import redis
 from django.conf import settings
 from django.db import connection
-from django.db.models import Aggregate, Count, FloatField, Model
+from django.db.models import Aggregate, Count, FloatField, Model, Q, Sum
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dialogues.models import Conversation, Turn
@@ -25,6 +26,14 @@ from wowconsole import heartbeat
 
 PART_SECONDS = 2  # a part that takes longer is as good as away
 ALL_SECONDS = 2.6  # so that the probe answers within three
+
+COUNTED = {  # figure → what it counts; Prometheus adds _total
+    "engine_calls": "Calls of the engine by answered turns.",
+    "unreadable_calls": "Calls of the engine that brought no readable action.",
+    "unbacked_calls": "Calls of the engine that said what has no source.",
+    "degraded_turns": "Turns answered by a rule as written, or by a person instead.",
+    "cost_dollars": "Cost of engine and tools, US dollars.",
+}
 
 # Few threads, kept: a prober that asks too often queues here and starts nothing more.
 _pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="readyz")
@@ -37,6 +46,7 @@ def readiness() -> dict[str, str]:
         "redis": _redis,
         "engine": _engine,
         "worker": lambda: _worker("celery"),
+        "jobs_worker": lambda: _worker("jobs"),
         "gpu_worker": lambda: _worker("gpu"),
     }
     futures = {name: _pool.submit(check) for name, check in parts.items()}
@@ -128,6 +138,19 @@ class DatabaseCollector(Collector):
         yield self._by_status("wowconsole_units", "Knowledge units by status.", KnowledgeUnit)
         yield self._by_status("wowconsole_runs", "Training runs by status.", Run)
         yield from self._turn_times()
+        yield from self._faults()
+
+    def _faults(self) -> Iterator[Metric]:
+        """Count over all stored turns: restarts lose nothing, and processes need no sharing."""
+        sums = Turn.objects.aggregate(
+            engine_calls=Coalesce(Sum("engine_calls"), 0),
+            unreadable_calls=Coalesce(Sum("unreadable_calls"), 0),
+            unbacked_calls=Coalesce(Sum("unbacked_calls"), 0),
+            degraded_turns=Count("pk", filter=~Q(degraded="")),
+            cost_dollars=Coalesce(Sum("cost"), Decimal(0)),
+        )
+        for name, text in COUNTED.items():
+            yield CounterMetricFamily(f"wowconsole_{name}", text, value=float(sums[name]))
 
     def _by_status(self, name: str, text: str, model: type[Model]) -> Metric:
         family = GaugeMetricFamily(name, text, labels=["status"])

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 READ = frozenset({"knowledge.read", "dialogues.read", "agents.read", "training.read"})
 
 CAPABILITIES: dict[str, frozenset[str]] = {
-    "operator": READ | {"knowledge.write", "dialogues.reply"},
+    "operator": READ | {"knowledge.write", "dialogues.reply", "dialogues.manage"},
     "reviewer": READ | {"dialogues.judge", "dialogues.reply"},
     "ml_engineer": READ | {"dialogues.judge", "training.write", "agents.write"},
     "approver": READ | {"knowledge.write", "knowledge.approve", "dialogues.reply", "agents.write"},
@@ -27,6 +27,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "knowledge.approve",
         "dialogues.judge",
         "dialogues.reply",
+        "dialogues.manage",
         "training.write",
         "agents.write",
         "admin",

@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from wowconsole.env import env_bool, env_int, env_list, env_secret, env_text
+from wowconsole.env import env_bool, env_int, env_json, env_list, env_secret, env_text
 from wowconsole.stack.paths import postgres_url, secret_key, valkey_url
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[Unit] and ModelForm[Unit] also at run time
@@ -30,6 +30,7 @@ STARTER_ADAPTER_DIR = BASE_DIR / "agents" / "adapters" / "starter"
 DEBUG = env_bool("DEBUG", default=False)
 DEMO = env_bool("DEMO", default=True)
 SECRET_KEY = env_secret("SECRET_KEY") or secret_key(HOME_DIR)
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS", default="")  # earlier ones, still read
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", default="127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", default="")
 PUBLIC_URL = env_text("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
@@ -127,6 +128,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes speak plain HTTP
 X_FRAME_OPTIONS = "DENY"
+# Pages that may embed the chat, besides our own and those of the registered sites.
+CHAT_ORIGINS = env_list("CHAT_ORIGINS", default="")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -170,16 +173,31 @@ def database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": database(env_secret("DATABASE_URL") or postgres_url(HOME_DIR))}
 REDIS_URL = env_secret("REDIS_URL") or valkey_url(HOME_DIR)
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+CACHES = {"default": {"BACKEND": "wowconsole.caching.FailsafeCache", "LOCATION": REDIS_URL}}
+
+# What customers send: shared by web and worker processes, never served by address alone.
+FILES_DIR = Path(env_text("FILES_DIR", default=str(HOME_DIR / "files"))).resolve()
+FILES_STORAGE = env_text("FILES_STORAGE", default="")  # a Django storage class, of S3 say
+STORAGES = {
+    "default": {
+        "BACKEND": FILES_STORAGE or "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": env_json("FILES_STORAGE_OPTIONS", default="{}")
+        if FILES_STORAGE
+        else {"location": FILES_DIR, "file_permissions_mode": 0o600},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+IMAGE_MEGABYTES = env_int("IMAGE_MEGABYTES", default=10)
+IMAGE_MEGAPIXELS = env_int("IMAGE_MEGAPIXELS", default=40)
+VOICE_MEGABYTES = env_int("VOICE_MEGABYTES", default=10)
+FILE_MEGABYTES = env_int("FILE_MEGABYTES", default=10)
 
 # Queues and sockets
 
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1}]},
     }
 }
 # Celery names Unix sockets differently from redis-py.
@@ -197,16 +215,24 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_ROUTES = {"training.tasks.execute_run": {"queue": "gpu"}}
+CELERY_TASK_ROUTES = {
+    "training.tasks.execute_run": {"queue": "gpu"},
+    # A call may take minutes, most of it waiting: it must not hold up answers, nor they it.
+    "dialogues.tasks.do_job": {"queue": "jobs"},
+}
 CELERY_BEAT_SCHEDULE = {
     "forget-old-requests": {"task": "wowconsole.tasks.forget_old_requests", "schedule": 3600.0},
+    "forget-spent-proofs": {"task": "dialogues.tasks.forget_spent_proofs", "schedule": 3600.0},
     "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
     "publish-due-rules": {"task": "knowledge.tasks.publish_due_rules", "schedule": 5.0},
+    "keep-scene-graphs": {"task": "knowledge.tasks.keep_scene_graphs", "schedule": 600.0},
     "note-questions": {
         "task": "dialogues.tasks.note_questions",
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "sweep-proactive": {"task": "dialogues.tasks.sweep_proactive", "schedule": 5.0},
+    "sweep-files": {"task": "dialogues.tasks.sweep_files", "schedule": 300.0},
     "look-for-gaps": {
         "task": "dialogues.tasks.look_for_gaps_everywhere",
         "schedule": crontab(hour=3, minute=30),
@@ -216,7 +242,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "list-servers": {
+        "task": "agents.tasks.list_servers",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "resend-silent-jobs": {"task": "knowledge.tasks.resend_silent_jobs", "schedule": 10.0},
+    "sweep-subagent-jobs": {
+        "task": "dialogues.tasks.sweep_jobs",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "requeue-silent-runs": {"task": "training.tasks.requeue_silent_runs", "schedule": 10.0},
 }
 
@@ -225,12 +261,43 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE_URL = env_text("ENGINE_URL", default="http://127.0.0.1:8100/v1").rstrip("/")
 ENGINE_API_KEY = env_secret("ENGINE_API_KEY") or "none"
 ENGINE_TIMEOUT_SECONDS = env_int("ENGINE_TIMEOUT_SECONDS", default=60)
+# What a customer waits for at most before a rule is said as written, or a person takes over.
+ENGINE_FIRST_TOKEN_SECONDS = env_int("ENGINE_FIRST_TOKEN_SECONDS", default=30)
+TURN_SECONDS = env_int("TURN_SECONDS", default=60)
+# What each part of a turn should take; the trace shows what took longer.
+LATENCY_BUDGETS_MS = env_json(
+    "LATENCY_BUDGETS_MS",
+    default='{"search": 200, "first_text": 2000, "engine": 8000, "tools": 2000,'
+    ' "subagents": 150, "total": 10000}',
+)
+# US cents; 0: no cap. Above it a conversation goes to a person.
+CONVERSATION_CAP_CENTS = env_int("CONVERSATION_CAP_CENTS", default=0)
+DAY_CAP_CENTS = env_int("DAY_CAP_CENTS", default=0)
 # A model that compares answers and rules: any server that speaks the OpenAI API. Without one,
 # what only a judge can tell is left to people.
 JUDGE_URL = env_text("JUDGE_URL", default="").rstrip("/")
 JUDGE_MODEL = env_text("JUDGE_MODEL", default="")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY") or "none"
+# Hosts inside the network that tools may reach: "erp.example.internal" or "127.0.0.1:8042".
+TOOL_HOSTS = [host.lower() for host in env_list("TOOL_HOSTS", default="")]
+# Eyes and ears: any server that speaks the OpenAI API and takes images, or recordings. Without
+# the one, pictures are only read (OCR); without the other, the extra `speech` hears.
+VISION_URL = env_text("VISION_URL", default="").rstrip("/")
+VISION_MODEL = env_text("VISION_MODEL", default="")
+VISION_API_KEY = env_secret("VISION_API_KEY") or "none"
+SPEECH_URL = env_text("SPEECH_URL", default="").rstrip("/")
+SPEECH_MODEL = env_text("SPEECH_MODEL", default="whisper-1")
+SPEECH_API_KEY = env_secret("SPEECH_API_KEY") or "none"
+LOOK_WAIT_SECONDS = env_int("LOOK_WAIT_SECONDS", default=8)  # an answer waits for the evidence
 DEMO_SHOP_TOKEN = salted_hmac("demo shop", "token", secret=SECRET_KEY).hexdigest()
+
+# Speaking first: who may tell of events, and how often a customer hears of them
+
+EVENTS_KEY = env_secret("EVENTS_KEY") or secret_key(HOME_DIR, "events_key")
+PROACTIVE_MOST = env_int("PROACTIVE_MOST", default=3)  # messages to one customer within…
+PROACTIVE_DAYS = env_int("PROACTIVE_DAYS", default=7)
+QUIET_FROM_HOUR = env_int("QUIET_FROM_HOUR", default=21)  # of the customer's time
+QUIET_UNTIL_HOUR = env_int("QUIET_UNTIL_HOUR", default=8)  # equal hours: never quiet
 
 # API
 
@@ -258,9 +325,14 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "IndexStateEnum": "knowledge.models.IndexState",
         "JobStateEnum": "knowledge.models.JobState",
+        "SubagentStateEnum": "dialogues.models.SubagentState",
         "VerdictEnum": "dialogues.models.Verdict",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "dialogues.polling_schema.add",
+    ],
 }
 
 # Logs: one JSON object a line when not on a terminal

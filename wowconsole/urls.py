@@ -5,8 +5,9 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from agents.api import ReleaseViewSet, ToolViewSet, VersionViewSet
-from dialogues import completions
+from agents.api import ReleaseViewSet, VersionViewSet
+from agents.api_tools import ServerViewSet, ToolViewSet
+from dialogues import api_attachments, api_proactive, completions
 from dialogues.api import (
     CaseViewSet,
     ChatSessionView,
@@ -14,6 +15,9 @@ from dialogues.api import (
     JudgementViewSet,
     TurnViewSet,
 )
+from dialogues.api_costs import CostsView, WhatIfViewSet
+from dialogues.api_desk import DeskViewSet, SurveyViewSet
+from dialogues.api_jobs import JobViewSet
 from dialogues.api_learning import EffectView, GapViewSet
 from dialogues.api_replays import ReplayViewSet
 from knowledge.api import SceneViewSet, UnitViewSet
@@ -40,6 +44,11 @@ router.register("judgements", JudgementViewSet)
 router.register("cases", CaseViewSet)
 router.register("replays", ReplayViewSet)
 router.register("gaps", GapViewSet)
+router.register("what-ifs", WhatIfViewSet)
+router.register("jobs", JobViewSet)
+router.register("desk", DeskViewSet)
+router.register("surveys", SurveyViewSet)
+router.register("proactive/policies", api_proactive.ProactivePolicyViewSet)
 router.register("pairs", PairViewSet, basename="pair")
 router.register("datasets", DatasetViewSet)
 router.register("runs", RunViewSet)
@@ -47,11 +56,20 @@ router.register("models", VersionViewSet)
 router.register("releases", ReleaseViewSet)
 router.register("evaluations", EvaluationViewSet)
 router.register("tools", ToolViewSet)
+router.register("mcp-servers", ServerViewSet)
 
 api = [
     path("knowledge/", include("knowledge.api_urls")),
     path("knowledge-effect/", EffectView.as_view(), name="knowledge-effect"),
     path("chat/sessions/", ChatSessionView.as_view(), name="chat-sessions"),
+    path("chat/sessions/<uuid:session>/attachments/", include(api_attachments.urlpatterns)),
+    path(
+        "chat/sessions/<uuid:session>/no-news/",
+        api_proactive.NoNewsView.as_view(),
+        name="chat-no-news",
+    ),
+    path("costs/", CostsView.as_view(), name="costs"),
+    path("events/", api_proactive.EventsView.as_view(), name="events"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     *router.urls,

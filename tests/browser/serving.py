@@ -36,7 +36,8 @@ class Site:
     def working(self):
         """Run a Celery worker of each queue, as the console does."""
         with ExitStack() as running:
-            for child in (self.children.worker("test"), self.children.gpu("test")):
+            children = self.children
+            for child in (children.worker("test"), children.jobs("test"), children.gpu("test")):
                 child.start()
                 running.callback(child.stop)
             yield

@@ -33,6 +33,11 @@ class Children:
         options = ["-Q", "celery", "-c", "2", "-n", f"worker-{node}@%h"]
         return self._celery("worker", "worker", *options)
 
+    def jobs(self, node: str) -> Child:
+        """Sub-agents' jobs: they wait for people and engines most of the time, so threads do."""
+        options = ["-Q", "jobs", "-P", "threads", "-c", "8", "-n", f"jobs-{node}@%h"]
+        return self._celery("jobs", "worker", *options)
+
     def gpu(self, node: str) -> Child:
         """One training job at a time, giving way to whoever answers customers."""
         options = ["-Q", "gpu", "-c", "1", "--max-tasks-per-child", "1", "-n", f"gpu-{node}@%h"]

@@ -134,7 +134,8 @@ class Console:
     def _start_processes(self, children: Children) -> None:
         node = str(self.plan.port)
         self.supervisor.start(children.web(self.plan.host, self.plan.port), vital=True)
-        for child in (children.worker(node), children.gpu(node), children.beat()):
+        workers = (children.worker(node), children.jobs(node), children.gpu(node))
+        for child in (*workers, children.beat()):
             self.supervisor.start(child)
 
     def _wait_until_ready(self) -> None:

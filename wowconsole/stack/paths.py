@@ -51,14 +51,14 @@ def valkey_url(home: Path) -> str:
     return f"unix://{valkey_socket(home)}"
 
 
-def secret_key(home: Path) -> str:
-    """Return this installation's own secret, made at its first use and kept in HOME/secret_key.
+def secret_key(home: Path, name: str = "secret_key") -> str:
+    """Return a secret of this installation's own, made at its first use and kept in HOME/name.
 
     Raises:
         SystemExit: HOME can't be written. Settings ask first of all, before any command
             could say so in better words than a traceback.
     """
-    path = home / "secret_key"
+    path = home / name
     try:
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(48))

@@ -18,11 +18,14 @@ class Command(BaseCommand):
             "--units", type=int, help="retrieval: among so many synthetic rules, e.g. 100000"
         )
         parser.add_argument("--sets", help="quality: a folder of labelled sets")
+        parser.add_argument("--data", help="attacks: a folder with attacks.jsonl")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
         if name == "quality" and not options["sets"]:
             raise CommandError("quality needs --sets DIR: a folder of labelled sets.")
-        allowed = {"quality": ["sets"], "retrieval": ["units"]}.get(name, [])
+        if name == "attacks" and not options["data"]:
+            raise CommandError("attacks needs --data DIR: a folder with attacks.jsonl.")
+        allowed = {"attacks": ["data"], "quality": ["sets"], "retrieval": ["units"]}.get(name, [])
         figures = BENCHMARKS[name](options["count"], **{key: options[key] for key in allowed})
         self.stdout.write(json.dumps({"bench": name, **figures}))

@@ -7,17 +7,21 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from agents.cataloguing import save_tool
 from agents.models import ModelVersion, Promotion, Release, Tool, WeightsKind
 from agents.services import make_release, promote
 from dialogues.gaps import look_everywhere
 from dialogues.importing import import_rows
-from dialogues.models import Conversation
+from dialogues.models import CallPlan, Conversation
 from dialogues.noting import note_questions
+from dialogues.registering import register_tools
 from knowledge.importing import Import
 from knowledge.models import KnowledgeUnit, Scene
 from wowconsole.demo.content import read
+from wowconsole.demo.desk import make_desk
 from wowconsole.demo.labels import make_demo_set
 from wowconsole.demo.logins import make_people
+from wowconsole.demo.policies import make_policy
 from wowconsole.models import DemoOrder
 
 SCENES = {
@@ -41,7 +45,10 @@ class Command(BaseCommand):
             people = make_people()
             load_orders()
             load_tools()
+            load_plans()
             load_release(people["ml_engineer"])
+            make_policy(people["approver"])
+            make_desk(people["admin"])
         self._load_texts(people)
 
     def _load_texts(self, people: dict[str, User]) -> None:
@@ -84,7 +91,15 @@ def load_tools() -> None:
         fields = {name: tool[name] for name in ("description", "method", "parameters")}
         fields["confirmation"] = tool.get("confirmation", "")
         fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
-        Tool.objects.get_or_create(name=tool["name"], defaults=fields)
+        if not Tool.objects.filter(name=tool["name"]).exists():
+            save_tool(tool=Tool(name=tool["name"], **fields), by=None, note="The demo's own")
+
+
+def load_plans() -> None:
+    """Add what the agent may call shops about, and put every sub-agent into the catalogue."""
+    for plan in read("plans.json"):
+        CallPlan.objects.get_or_create(name=plan["name"], defaults=plan)
+    register_tools()
 
 
 def load_release(by: User) -> None:

@@ -1,0 +1,46 @@
+// Cards: what a tool did, and how a job goes on.
+
+import { button, make, readable, words } from "./chat-words.js";
+
+const MOST_FACTS = 6;
+
+function facts(values) {
+  const list = make("dl");
+  const shown = Object.entries(values)
+    .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "");
+  for (const [name, value] of shown.slice(0, MOST_FACTS)) {
+    const text = typeof value === "boolean" ? (value ? words.yes : words.no) : String(value);
+    list.append(make("dt", "", words.labels[name] || readable(name)), make("dd", "", text));
+  }
+  return list;
+}
+
+export function actionCard(event) {
+  const result = event.result || {}, failed = result.error || result.detail;
+  const item = make("li", failed ? "card failed" : "card");
+  item.append(make("h3", "", words.actions[event.name] || readable(event.name)));
+  item.append(facts({ ...event.arguments, ...result }));
+  return item;
+}
+
+const UNDER_WAY = ["queued", "running", "waiting"];
+
+export function jobCard(event, cancel) {
+  const open = UNDER_WAY.includes(event.state);
+  const item = make("li", ["failed", "expired"].includes(event.state) ? "card failed" : "card");
+  item.append(make("h3", "", words.jobs[event.name] || readable(event.name)));
+  const line = make("p", "job-state");
+  if (open) line.append(make("span", "pulse"));
+  line.append(stateOf(event));
+  item.append(line);
+  if (open) item.append(button("tool", words.cancel_job, cancel));
+  else if (event.result) item.append(facts(event.result));
+  return item;
+}
+
+// The server's own words where they are in the page's language, else those of the state.
+function stateOf(event) {
+  const known = words.job_states[event.state] || readable(event.state);
+  const speaksOurs = document.documentElement.lang === "en" || /[\u4e00-\u9fff]/.test(event.detail);
+  return event.detail && speaksOurs ? event.detail : known;
+}
