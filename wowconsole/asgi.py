@@ -1,5 +1,6 @@
 """One ASGI application for pages, API and sockets."""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wowconsole.settings")
@@ -26,3 +27,9 @@ application = ProtocolTypeRouter(
         "websocket": Threads(URLRouter(websocket_urlpatterns), CHAT_THREADS),
     }
 )
+
+# Each window keeps some hundred objects alive: to go through all of them again and again stops
+# the process for a second at ten thousand windows. What is loaded by now never becomes garbage.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 1_000_000)

@@ -32,8 +32,9 @@ class Customer:
     async def open(self) -> None:
         """Connect; a window that was open before asks for what it has missed."""
         self.socket = await connect(self.url, compression=None, open_timeout=PATIENCE_SECONDS)
-        if self.seqs:
-            await self.socket.send(json.dumps({"type": "resume", "after": self.seqs[-1]}))
+        if self.reading:
+            after = self.seqs[-1] if self.seqs else 0
+            await self.socket.send(json.dumps({"type": "resume", "after": after}))
         self.reading = asyncio.create_task(self._read(self.socket))
 
     def drop(self) -> None:
