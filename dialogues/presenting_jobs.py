@@ -10,8 +10,6 @@ from dialogues.models import SubagentJob, SubagentState
 HOP_MS = 150  # the budget between a delegation and a worker's taking it up
 BYS = {"model": "the model's words", "template": "the template's words"}
 
-OBJECTIONS = ("says", "promises", "offers", "asks", "does not say")  # to the model's words
-
 
 @dataclass(slots=True)
 class FoundFact:

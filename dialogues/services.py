@@ -109,10 +109,10 @@ def say(
         ConversationClosed, TooMany: it can't be taken now.
     """
     text = checked(text) if text.strip() or not attachments else ""
-    Conversation.objects.select_for_update().get(pk=conversation.pk)  # one message at a time
+    locked = Conversation.objects.select_for_update()  # one message at a time
+    conversation.refresh_from_db(from_queryset=locked)
     if known := conversation.events.filter(client_id=client_id).first():
         return known
-    conversation.refresh_from_db()
     if conversation.closed_at:
         raise ConversationClosed("This conversation has ended. Start a new one.")
     check_rate(conversation)

@@ -27,7 +27,6 @@ class Customer:
     seqs: list[int] = field(default_factory=list)
     texts: dict[str, float] = field(default_factory=dict)  # when each text came
     waiting: dict[str, asyncio.Future[float]] = field(default_factory=dict)
-    told: list[dict[str, Any]] = field(default_factory=list)
 
     async def open(self) -> None:
         """Connect; a window that was open before asks for what it has missed."""
@@ -70,7 +69,6 @@ class Customer:
         elif "seq" in event and "id" in event:
             self.seqs.append(event["seq"])
             self.texts[event.get("text", "")] = now
-            self.told.append(event)
 
 
 async def at_most(number: int, works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:

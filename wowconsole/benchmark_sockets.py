@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,17 +159,13 @@ async def _chats(served: Served, pks: Sequence[int], questions: Sequence[Questio
 
 
 async def _searches(questions: Sequence[Question]) -> Figures:
-    """Search as a turn does, and say how often the rule that was asked about came first."""
+    """Search as a turn does, but for the embedding."""
     took = []
     for question in questions:
-        work = _searching(question)
+        work = partial(search, [question.text], scene=None, vectors=[question.vector])
         milliseconds, _ = await sync_to_async(timed)(work)
         took.append(milliseconds)
     return spread(took)
-
-
-def _searching(question: Question) -> Callable[[], Any]:
-    return lambda: search([question.text], scene=None, vectors=[question.vector])
 
 
 async def _delivered(customers: Sequence[Customer], chats: dict[int, Conversation]) -> list[float]:

@@ -235,6 +235,7 @@ class JobTests(TestCase):
 
     def test_a_job_that_is_gone_is_no_matter(self):
         tasks.look_for_gaps(0)
+        assert not Gap.objects.exists()
 
     def test_it_goes_on_where_it_broke_off(self):
         job = self.start()

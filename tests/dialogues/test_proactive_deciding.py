@@ -127,6 +127,7 @@ class TellTests(TestCase):
     def test_gone_rows_are_passed_over(self):
         tasks.handle_business_event(0)
         tasks.decide_contact(0)
+        assert not Conversation.objects.exists()
 
 
 @NEVER_QUIET
