@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dialogues import admin_sites, registering  # noqa: F401 (the first one registers its own)
+from dialogues import admin_sites  # noqa: F401 (registers its own)
+from dialogues.jobs import registering
 from dialogues.models import (
     CallPlan,
     Case,

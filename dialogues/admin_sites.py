@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from dialogues import site_keys
+from dialogues.chat import site_keys
 from dialogues.models import Algorithm, Site, SiteKey
 
 if TYPE_CHECKING:

@@ -19,11 +19,13 @@ from django.utils import timezone
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
 from agents.master import TurnContext
-from dialogues import capping, events, looking, recording, services
-from dialogues.delegating import delegate_for
+from dialogues import events, recording, services
+from dialogues.costs import capping
 from dialogues.history import confirmed_by, lines_for
+from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
 from dialogues.recording import Record
+from dialogues.senses import looking
 from wowconsole.logs import bind
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from dialogues import reviewing
-from dialogues.chat_api import ChatSessionView
+from dialogues.chat.api import ChatSessionView
+from dialogues.loop import reviewing
 from dialogues.models import (
     Case,
     Conversation,

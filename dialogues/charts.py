@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import altair as alt
 
-from dialogues.effects import Week
+from dialogues.loop.effects import Week
 from knowledge.charts import as_svg
 
 WIDTH, HEIGHT = 320, 120  # pixels; the page scales it

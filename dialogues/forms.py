@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.functional import cached_property
 
 from agents.actions import BUILT_IN
+from dialogues.loop.reviewing import build_rewrite, spoken_action
 from dialogues.models import (
     Case,
     CaseQuerySet,
@@ -20,7 +21,6 @@ from dialogues.models import (
     TurnUnit,
     Verdict,
 )
-from dialogues.reviewing import build_rewrite, spoken_action
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser
 

@@ -4,8 +4,8 @@ from django.db.models import Max, Q
 
 from agents.confirming import Call, says_yes
 from agents.prompting import LINES_SHOWN, Line
-from dialogues.looking import arguments_of, heard, in_words
 from dialogues.models import Event, EventKind, Role, Turn, asks_for_answer
+from dialogues.senses.looking import arguments_of, heard, in_words
 
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
 SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 
 from dialogues.forms import JudgementForm
+from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import (
     Case,
     Control,
@@ -22,7 +23,6 @@ from dialogues.models import (
     TurnStatus,
     TurnUnit,
 )
-from dialogues.reviewing import spoken_action, step_action
 
 FIGURES = {  # of a step → what a person calls it
     "engine_ms": "Engine, ms",

@@ -13,8 +13,10 @@ from agents import master
 from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.confirming import CHOICES, Call
 from agents.models import ToolKind
-from dialogues import control, proactive_promises, services
+from dialogues import services
+from dialogues.desk import control
 from dialogues.models import Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
+from dialogues.proactive import promises
 from knowledge.searching import Found
 
 
@@ -74,7 +76,7 @@ def store_call(turn: Turn, called: master.Called) -> None:
         turn=turn,
         fence=turn.fence,
     )
-    proactive_promises.note_from_tool(turn.conversation, str(event.public_id), called.result)
+    promises.note_from_tool(turn.conversation, str(event.public_id), called.result)
 
 
 @transaction.atomic

@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from dialogues import polling
-from dialogues.consumers import ChatConsumer
+from dialogues.chat import polling
+from dialogues.chat.consumers import ChatConsumer
 
 websocket_urlpatterns = [path("ws/chat/<uuid:conversation_id>/", ChatConsumer.as_asgi())]
 

@@ -12,7 +12,6 @@ from django.utils import timezone
 from agents.cleaning import storable
 from agents.models import Release, live_release
 from agents.prompting import Line
-from dialogues import attaching
 from dialogues.appending import (
     LONGEST_MESSAGE,
     MESSAGES_A_MINUTE,
@@ -21,7 +20,8 @@ from dialogues.appending import (
     check_rate,
     checked,
 )
-from dialogues.control import ask_for_person, close, hand_back, reply_as_staff
+from dialogues.chat.rating import NothingToRate, give_feedback, rate
+from dialogues.desk.control import ask_for_person, close, hand_back, reply_as_staff
 from dialogues.models import (
     BY_PERSON,
     Channel,
@@ -34,7 +34,7 @@ from dialogues.models import (
     TurnStatus,
     asks_for_answer,
 )
-from dialogues.rating import NothingToRate, give_feedback, rate
+from dialogues.senses import attaching
 from knowledge.models import Scene
 
 __all__ = [

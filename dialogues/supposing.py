@@ -13,9 +13,9 @@ from agents.master import TurnContext
 from agents.models import Release, live_release
 from agents.prompting import Line, Rule
 from dialogues.history import lines_for
+from dialogues.loop.replaying import EngineDown, rehearsed
+from dialogues.loop.reviewing import step_action
 from dialogues.models import Turn, WhatIf, WhatIfKind
-from dialogues.replaying import EngineDown, rehearsed
-from dialogues.reviewing import step_action
 from knowledge import jobs
 from knowledge.models import UNFINISHED, Job, Revision
 from wowconsole.errors import Invalid

@@ -3,22 +3,14 @@
 from asgiref.sync import async_to_sync
 from celery import shared_task
 
-from dialogues import (
-    answering,
-    attaching,
-    drafting,
-    gaps,
-    identifying,
-    noting,
-    proactive_deciding,
-    proactive_promises,
-    proactive_receiving,
-    replaying,
-    services,
-    supposing,
-    undertaking,
-)
+from dialogues import answering, services, supposing
+from dialogues.chat import identifying
+from dialogues.desk import drafting, noting
+from dialogues.jobs import undertaking
+from dialogues.loop import gaps, replaying
 from dialogues.models import Conversation, Turn
+from dialogues.proactive import deciding, promises, receiving
+from dialogues.senses import attaching
 from knowledge import jobs
 
 
@@ -112,21 +104,21 @@ def forget_spent_proofs() -> None:
 @shared_task
 def handle_business_event(event_pk: int) -> None:
     """Match an event with the policies; a second delivery finds it handled."""
-    proactive_receiving.handle(event_pk)
+    receiving.handle(event_pk)
 
 
 @shared_task
 def decide_contact(decision_pk: int) -> None:
     """Decide whether a customer is told, and tell them; a second delivery finds it decided."""
-    proactive_deciding.decide(decision_pk)
+    deciding.decide(decision_pk)
 
 
 @shared_task
 def sweep_proactive() -> None:
     """Every few seconds, from beat: events, decisions and promises that are due."""
-    proactive_receiving.sweep()
-    proactive_deciding.sweep()
-    proactive_promises.sweep()
+    receiving.sweep()
+    deciding.sweep()
+    promises.sweep()
 
 
 @shared_task

@@ -10,8 +10,8 @@ from django.conf import settings
 from agents.budgeting import budget_of
 from agents.finding import wordings
 from dialogues.history import lines_for
+from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import Turn, TurnUnit
-from dialogues.reviewing import spoken_action, step_action
 from knowledge.explaining import FilteredOut, filtered_out
 from knowledge.models import RetrievalSettings
 from knowledge.searching import Found, current_settings, search

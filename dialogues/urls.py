@@ -2,23 +2,22 @@
 
 from django.urls import path
 
-from dialogues import (
-    views,
-    views_arranging,
-    views_calls,
-    views_chat,
+from dialogues import views, views_whatifs
+from dialogues.chat import views as views_chat
+from dialogues.chat import views_surveys
+from dialogues.costs import views as views_costs
+from dialogues.desk import views as views_desk
+from dialogues.desk import views_arranging
+from dialogues.jobs import views as views_jobs
+from dialogues.jobs import views_calls
+from dialogues.loop import (
     views_corrections,
-    views_costs,
-    views_desk,
     views_effects,
     views_gaps,
-    views_jobs,
-    views_proactive,
     views_replays,
-    views_surveys,
-    views_whatifs,
     views_wordings,
 )
+from dialogues.proactive import views as views_proactive
 
 app_name = "dialogues"
 

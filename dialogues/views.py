@@ -10,8 +10,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from dialogues import reviewing
 from dialogues.forms import CaseFilterForm, ConversationFilterForm, JudgementForm
+from dialogues.loop import reviewing
 from dialogues.models import Case, CaseQuerySet, Conversation, JudgementSource, Turn, Verdict
 from dialogues.presenting import in_words, listed, panel, transcript
 from wowconsole.http import UserRequest, render_page, wants_partial

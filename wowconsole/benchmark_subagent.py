@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from agents.models import live_release
 from agents.subagents.callees import Temper
-from dialogues import delegating, services, undertaking
+from dialogues import services
+from dialogues.jobs import delegating, undertaking
 from dialogues.models import CallPlan, Control, Conversation, SubagentJob, SubagentState
 from wowconsole.benchmark_scale import spread
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import live_release
-from dialogues import costing
+from dialogues.costs import costing
 from dialogues.models import (
     Case,
     Channel,

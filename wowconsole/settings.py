@@ -331,7 +331,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "dialogues.polling_schema.add",
+        "dialogues.chat.polling_schema.add",
     ],
 }
 

@@ -7,7 +7,6 @@ from rest_framework.routers import SimpleRouter
 
 from agents.api import ReleaseViewSet, VersionViewSet
 from agents.api_tools import ServerViewSet, ToolViewSet
-from dialogues import api_attachments, api_proactive, completions
 from dialogues.api import (
     CaseViewSet,
     ChatSessionView,
@@ -15,11 +14,14 @@ from dialogues.api import (
     JudgementViewSet,
     TurnViewSet,
 )
-from dialogues.api_costs import CostsView, WhatIfViewSet
-from dialogues.api_desk import DeskViewSet, SurveyViewSet
-from dialogues.api_jobs import JobViewSet
-from dialogues.api_learning import EffectView, GapViewSet
-from dialogues.api_replays import ReplayViewSet
+from dialogues.chat import completions
+from dialogues.costs.api import CostsView, WhatIfViewSet
+from dialogues.desk.api import DeskViewSet, SurveyViewSet
+from dialogues.jobs.api import JobViewSet
+from dialogues.loop.api import EffectView, GapViewSet
+from dialogues.loop.api_replays import ReplayViewSet
+from dialogues.proactive import api as api_proactive
+from dialogues.senses import api as api_attachments
 from knowledge.api import SceneViewSet, UnitViewSet
 from knowledge.api_conflicts import ConflictViewSet
 from knowledge.api_quality import IndexViewSet, LabelledSetViewSet, MeasurementViewSet

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from agents.subagents import REGISTRY, CostClass, Outcome, SubAgent
-from dialogues import delegating, undertaking
+from dialogues.jobs import delegating, undertaking
 from dialogues.models import CallPlan, SubagentJob, SubagentLine
 from tests import factories
 

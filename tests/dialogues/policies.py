@@ -4,8 +4,8 @@ from itertools import count
 
 from django.utils import timezone
 
-from dialogues import proactive_policies, proactive_receiving
 from dialogues.models import ProactiveDecision
+from dialogues.proactive import policies, receiving
 from tests.factories import make_conversation, make_user
 
 _numbers = count(1)
@@ -22,15 +22,15 @@ def make_policy(*, active=True, **fields):
         "holdout_percent": 0,
     }
     by = fields.pop("by", None) or make_user("approver")
-    policy = proactive_policies.save_policy(by=by, **{**defaults, **fields})
-    proactive_policies.set_active(policy, active=active)
+    policy = policies.save_policy(by=by, **{**defaults, **fields})
+    policies.set_active(policy, active=active)
     policy.refresh_from_db()
     return policy
 
 
 def make_event(customer="c-1", **fields):
     defaults = {"event_id": f"e-{next(_numbers)}", "type": "order_late", "data": LATE}
-    event, _ = proactive_receiving.receive(customer_ref=customer, **{**defaults, **fields})
+    event, _ = receiving.receive(customer_ref=customer, **{**defaults, **fields})
     return event
 
 
@@ -41,5 +41,5 @@ def make_chat(customer="c-1", **fields):
 
 def handled(event):
     """The one decision that an event leads to, waiting."""
-    proactive_receiving.handle(event.pk)
+    receiving.handle(event.pk)
     return ProactiveDecision.objects.get(event=event)

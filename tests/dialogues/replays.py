@@ -2,7 +2,8 @@
 
 from unittest import mock
 
-from dialogues import replaying, tasks
+from dialogues import tasks
+from dialogues.loop import replaying
 from dialogues.models import Replay, TurnUnit
 from knowledge import jobs, services
 from knowledge.models import Hook, HookVector, KnowledgeUnit, Publication

@@ -2,7 +2,8 @@
 
 from django.test import TestCase
 
-from dialogues import control, surveying
+from dialogues.chat import surveying
+from dialogues.desk import control
 from dialogues.models import CannedReply, EventKind, Handover, Note, Survey
 from tests.factories import make_conversation, make_scene, make_user, say
 from wowconsole.apikeys import issue_key

@@ -10,8 +10,9 @@ from django.db import IntegrityError, connection, transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from dialogues import attaching, events, services, tasks
+from dialogues import events, services, tasks
 from dialogues.models import Attachment, AttachmentKind, DeadFile, SubagentJob
+from dialogues.senses import attaching
 from tests.dialogues.pictures import draw, encoded, scenery, voice
 from tests.factories import make_conversation, make_scene, make_user
 from wowconsole.apikeys import issue_key

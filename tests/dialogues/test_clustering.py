@@ -3,7 +3,7 @@
 import numpy as np
 from django.test import SimpleTestCase
 
-from dialogues.clustering import average_linkage, typicality
+from dialogues.loop.clustering import average_linkage, typicality
 from dialogues.texts import distinct, is_small_talk, names_somebody
 
 

@@ -8,7 +8,8 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.test import TransactionTestCase
 
-from dialogues import answering, appending, listening, services
+from dialogues import answering, appending, services
+from dialogues.chat import listening
 from dialogues.models import Control, EventKind, Role
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_user

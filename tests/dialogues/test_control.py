@@ -7,7 +7,8 @@ from django.test import TestCase
 from django.utils import timezone
 
 from agents.actions import CLOSE, DialogueAction
-from dialogues import answering, control, history, queueing, recording, services
+from dialogues import answering, history, recording, services
+from dialogues.desk import control, queueing
 from dialogues.models import (
     Assignment,
     Control,

@@ -4,7 +4,7 @@ from django.test import TestCase
 from django.urls import reverse
 
 from agents.actions import DialogueAction
-from dialogues import correcting
+from dialogues.loop import correcting
 from dialogues.models import Case, Verdict
 from knowledge import labelling
 from knowledge.models import LabelledSet

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.master import SORRY
-from dialogues import answering, capping, costing, services
+from dialogues import answering, services
+from dialogues.costs import capping, costing
 from dialogues.models import Control, Turn, TurnStatus
 from tests.engine import Answer, EngineMixin, says
 from tests.factories import (

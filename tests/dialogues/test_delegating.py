@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from dialogues import delegating, services
+from dialogues import services
 from dialogues.history import lines_for
+from dialogues.jobs import delegating
 from dialogues.models import Control, SubagentJob, SubagentState
 from tests import factories
 from tests.dialogues.calls import (
@@ -87,7 +88,7 @@ class DelegatingTests(SubAgentMixin, TestCase):
 
         self.register(fail)
         for number in range(delegating.FAILURES_IN_A_ROW):
-            with self.assertLogs("dialogues.undertaking", "ERROR"):
+            with self.assertLogs("dialogues.jobs.undertaking", "ERROR"):
                 do(make_job(name="tested", key=f"key-{number}", n=number))
         answer = delegate(self.turn, "tested", {})
         assert "does not work at the moment" in answer["error"]

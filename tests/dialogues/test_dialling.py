@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import Tool
-from dialogues import answering, delegating, dialling, services
+from dialogues import answering, services
+from dialogues.jobs import delegating, dialling
+from dialogues.jobs.registering import register_tools
 from dialogues.models import CallLink, CallPlan, SubagentLine
-from dialogues.registering import register_tools
 from tests import factories
 from tests.dialogues.calls import CARD, do, make_job, make_plan, spoken, told
 from tests.engine import Answer, EngineMixin, calls, says

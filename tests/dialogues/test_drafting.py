@@ -4,7 +4,8 @@ import json
 
 from django.test import TransactionTestCase
 
-from dialogues import control, drafting, services, tasks
+from dialogues import services, tasks
+from dialogues.desk import control, drafting
 from dialogues.models import DraftKind, DraftSource
 from knowledge.models import JobState
 from tests.engine import Answer, EngineMixin, calls, says

@@ -6,9 +6,9 @@ from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogues import effects
 from dialogues.charts import use_by_week
-from dialogues.forms_learning import SORTS, EffectFilterForm
+from dialogues.loop import effects
+from dialogues.loop.forms import SORTS, EffectFilterForm
 from dialogues.models import Case, Conversation, Judgement, Role, Turn, TurnUnit, Verdict
 from knowledge.models import KnowledgeUnit, Lineage, Publication
 from knowledge.services import archive_unit, publish_unit, revise_unit

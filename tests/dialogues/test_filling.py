@@ -4,7 +4,7 @@ from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogues import filling, gaps
+from dialogues.loop import filling, gaps
 from dialogues.models import Case, Conversation, Gap, GapState, GapTurn, Role, Verdict
 from knowledge.models import Job, KnowledgeUnit
 from tests.dialogues.test_wordings import note

@@ -6,7 +6,8 @@ from unittest import mock
 
 from asgiref.sync import sync_to_async
 
-from dialogues import answering, frames, stopping, writing
+from dialogues import answering
+from dialogues.chat import frames, stopping, writing
 from dialogues.models import CitationPolicy, Conversation, Role, Site, TurnStatus
 from tests.dialogues.test_consumers import SocketTestCase
 from tests.dialogues.test_identifying import make_key, make_site, signed

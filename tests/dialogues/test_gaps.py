@@ -4,7 +4,9 @@ from unittest import mock
 
 from django.test import TestCase
 
-from dialogues import gaps, noting, tasks
+from dialogues import tasks
+from dialogues.desk import noting
+from dialogues.loop import gaps
 from dialogues.models import (
     Case,
     Gap,
@@ -194,7 +196,7 @@ class LookingTests(TestCase):
 
     def test_every_night_each_scene_is_searched(self):
         noting.note_questions()
-        with self.assertLogs("dialogues.gaps", "INFO"):
+        with self.assertLogs("dialogues.loop.gaps", "INFO"):
             tasks.look_for_gaps_everywhere()
             tasks.look_for_gaps_everywhere()
         assert Gap.objects.count() == 2

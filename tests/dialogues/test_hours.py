@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from unittest import TestCase
 from zoneinfo import ZoneInfo
 
-from dialogues.hours import Hours
+from dialogues.desk.hours import Hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WORKDAYS = tuple((day, time(9), time(17)) for day in range(5))

@@ -17,7 +17,8 @@ from django.core.cache import cache
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from dialogues import identifying, services
+from dialogues import services
+from dialogues.chat import identifying
 from dialogues.models import Algorithm, Conversation, Site, SiteKey, SpentProof
 from tests.factories import make_conversation, make_scene
 from wowconsole import sealing
@@ -207,7 +208,7 @@ class WrongProofTests(SiteTestCase):
         assert (answer.status_code, answer.json()["code"]) == (422, "no_such_site")
 
     def test_a_changed_secret_key_is_told(self):
-        with override_settings(SECRET_KEY="another"), self.assertLogs("dialogues.identifying"):
+        with override_settings(SECRET_KEY="another"), self.assertLogs("dialogues.chat.identifying"):
             self.refused("identity_invalid", identity=signed(self.key))
         with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[]):
             sealed = sealing.seal("x")

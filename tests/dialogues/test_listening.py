@@ -13,7 +13,8 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from redis.exceptions import ConnectionError as RedisDown
 
-from dialogues import events, frames, listening, services
+from dialogues import events, services
+from dialogues.chat import frames, listening
 from dialogues.models import Conversation
 from tests.dialogues.test_consumers import PATIENCE_SECONDS, SocketTestCase, Tab
 from wowconsole.stack import valkey

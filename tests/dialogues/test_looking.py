@@ -12,8 +12,9 @@ from django.utils import timezone
 from PIL import Image
 
 from agents import hearing, seeing
-from dialogues import answering, attaching, history, looking, sensing, services
+from dialogues import answering, history, services
 from dialogues.models import Attachment, EventKind, Role, SubagentJob, SubagentState, Turn
+from dialogues.senses import attaching, looking, sensing
 from dialogues.tasks import do_job
 from tests.dialogues.pictures import draw, edited, encoded, scenery, voice
 from tests.dialogues.test_attaching import stored_apart  # noqa: F401 (a fixture)

@@ -4,7 +4,8 @@ from unittest import mock
 
 from django.test import TestCase
 
-from dialogues import noting, tasks
+from dialogues import tasks
+from dialogues.desk import noting
 from dialogues.models import Turn, TurnQuestion, TurnStatus
 from knowledge.embedding import EmbeddingFailed
 from knowledge.indexing import live_index
@@ -55,7 +56,7 @@ class NotingTests(TestCase):
 
     def test_a_failing_embedder_is_logged_and_tried_again_later(self):
         failing = mock.patch.object(noting, "embed_for", side_effect=EmbeddingFailed("down"))
-        with failing, self.assertLogs("dialogues.noting", "WARNING"):
+        with failing, self.assertLogs("dialogues.desk.noting", "WARNING"):
             assert noting.note_questions() == 0
         assert noting.note_questions() == 2
 

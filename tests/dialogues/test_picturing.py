@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from dialogues import picturing, sniffing
+from dialogues.senses import picturing, sniffing
 from tests.dialogues.pictures import draw, edited, encoded, scenery, voice
 
 LARGE = 40  # megapixels

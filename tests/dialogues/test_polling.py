@@ -8,7 +8,8 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 
-from dialogues import answering, frames, listening, polling, services
+from dialogues import answering, services
+from dialogues.chat import frames, listening, polling
 from tests.dialogues.test_consumers import PATIENCE_SECONDS, SocketTestCase
 from wowconsole.asgi import application
 

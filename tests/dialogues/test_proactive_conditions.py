@@ -1,6 +1,6 @@
 import pytest
 
-from dialogues import proactive_conditions as conditions
+from dialogues.proactive import conditions
 
 DATA = {"minutes_late": 45, "order": {"id": "GW1002", "items": ["pizza"]}, "paid": True, "no": None}
 

@@ -10,7 +10,7 @@ from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from agents import engines
-from dialogues import proactive_deciding, proactive_policies, services, tasks
+from dialogues import services, tasks
 from dialogues.models import (
     BusinessEvent,
     Control,
@@ -23,7 +23,9 @@ from dialogues.models import (
     ProactiveVersion,
     Role,
 )
-from dialogues.proactive_sending import adopt
+from dialogues.proactive import deciding
+from dialogues.proactive import policies as proactive_policies
+from dialogues.proactive.sending import adopt
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_scene, make_user, say
@@ -70,7 +72,7 @@ class TellTests(TestCase):
         make_policy()
         chat = make_chat()
         decision = handled(make_event())
-        assert proactive_deciding._claim(decision.pk)
+        assert deciding._claim(decision.pk)
         tasks.decide_contact(decision.pk)  # it is another's
         assert said(chat) == []
         lapsed = timezone.now() - timedelta(seconds=1)
@@ -81,10 +83,10 @@ class TellTests(TestCase):
     def test_a_slow_worker_says_nothing_after_its_lease(self):
         make_policy()
         chat = make_chat()
-        slow = proactive_deciding._claim(handled(make_event()).pk)
+        slow = deciding._claim(handled(make_event()).pk)
         ProactiveDecision.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         tasks.decide_contact(slow.pk)
-        proactive_deciding._settle(slow, "Again.")
+        deciding._settle(slow, "Again.")
         assert said(chat) == [TEXT]
 
     def test_without_an_open_chat_a_new_one_waits_for_the_customer(self):
@@ -217,19 +219,19 @@ class QuietTests(TestCase):
 
     def test_the_customers_clock_counts(self):
         night = datetime(2026, 5, 1, 23, 30, tzinfo=self.SHANGHAI)
-        assert proactive_deciding.quiet_until(self.SHANGHAI, night) == datetime(
+        assert deciding.quiet_until(self.SHANGHAI, night) == datetime(
             2026, 5, 2, 8, tzinfo=self.SHANGHAI
         )
-        assert proactive_deciding.quiet_until(ZoneInfo("UTC"), night) is None
+        assert deciding.quiet_until(ZoneInfo("UTC"), night) is None
 
     def test_after_midnight_they_end_the_same_day(self):
         early = datetime(2026, 5, 1, 3, tzinfo=self.SHANGHAI)
-        assert proactive_deciding.quiet_until(self.SHANGHAI, early).day == 1
+        assert deciding.quiet_until(self.SHANGHAI, early).day == 1
 
     @override_settings(QUIET_FROM_HOUR=12, QUIET_UNTIL_HOUR=14)
     def test_a_rest_at_noon(self):
         noon = datetime(2026, 5, 1, 12, 59, tzinfo=self.SHANGHAI)
-        assert proactive_deciding.quiet_until(self.SHANGHAI, noon).hour == 14
+        assert deciding.quiet_until(self.SHANGHAI, noon).hour == 14
 
     def test_the_message_waits_until_they_end(self):
         hour = timezone.now().hour
@@ -246,10 +248,10 @@ class HoldoutTests(TestCase):
     def test_a_customer_is_always_in_the_same_group(self):
         policy = make_policy(holdout_percent=20)
         refs = [f"c-{number}" for number in range(1000)]
-        held = {ref for ref in refs if proactive_deciding.is_held_out(policy, policy.version, ref)}
+        held = {ref for ref in refs if deciding.is_held_out(policy, policy.version, ref)}
         assert 150 < len(held) < 250
         other = make_policy(holdout_percent=20)
-        theirs = {ref for ref in refs if proactive_deciding.is_held_out(other, other.version, ref)}
+        theirs = {ref for ref in refs if deciding.is_held_out(other, other.version, ref)}
         assert held != theirs
 
     def test_the_held_out_are_noted_and_told_nothing(self):

@@ -6,10 +6,11 @@ import pytest
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from dialogues import charts_proactive, proactive_policies
 from dialogues.models import EventKind, Outcome, ProactiveDecision, ProactiveVersion, Role
-from dialogues.proactive_effect import Measure, Share, effect_of
-from dialogues.proactive_rehearsing import rehearse
+from dialogues.proactive import charts
+from dialogues.proactive import policies as proactive_policies
+from dialogues.proactive.effect import Measure, Share, effect_of
+from dialogues.proactive.rehearsing import rehearse
 from tests.dialogues.policies import make_chat, make_event, make_policy
 from tests.factories import make_scene, say
 
@@ -70,10 +71,10 @@ class EffectTests(TestCase):
         assert (satisfied.told, satisfied.held) == (Share(0, 0), Share(0, 1))
 
     def test_the_chart_tells_the_numbers_to_who_cannot_see_it(self):
-        assert charts_proactive.effect(effect_of(self.policy)) == ""
+        assert charts.effect(effect_of(self.policy)) == ""
         self.decision("a", Outcome.SENT)
         self.decision("b", Outcome.HELD_OUT)
-        chart = charts_proactive.effect(effect_of(self.policy))
+        chart = charts.effect(effect_of(self.policy))
         assert chart.startswith("<svg")
         assert "0% of 1 told" in chart
 

@@ -11,7 +11,8 @@ from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from agents.master import Called
-from dialogues import identifying, proactive_promises, recording, services, tasks
+from dialogues import recording, services, tasks
+from dialogues.chat import identifying
 from dialogues.models import (
     BusinessEvent,
     Control,
@@ -23,6 +24,7 @@ from dialogues.models import (
     Role,
     Site,
 )
+from dialogues.proactive import promises
 from tests.dialogues.policies import LATE, handled, make_chat, make_event, make_policy
 from tests.factories import make_conversation, make_scene, make_turn, make_user
 from wowconsole.apikeys import issue_key
@@ -205,9 +207,9 @@ class PromiseTests(TestCase):
         for promise in ("soon", {}, {"text": "x"}, {"text": "x", "due_at": "tomorrow"},
                         {"text": "x", "due_at": "2026-01-01T10:00:00"},
                         {"text": "x", "due_at": "2026-99-01T10:00:00Z"}):  # fmt: skip
-            proactive_promises.note_from_tool(conversation, "s", {"promise": promise})
+            promises.note_from_tool(conversation, "s", {"promise": promise})
         assert not FollowUp.objects.exists()
 
     def test_a_promise_that_is_gone_is_passed_over(self):
-        proactive_promises.escalate(0)
+        promises.escalate(0)
         assert not ProactiveDecision.objects.exists()

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from dialogues import control, queueing, services
+from dialogues import services
+from dialogues.desk import control, queueing
 from dialogues.models import Desk, Handover, Holiday, OpenPeriod
 from tests.dialogues.test_control import ControlCase
 from tests.factories import make_conversation, make_scene

@@ -8,8 +8,8 @@ from django.test import TestCase
 from django.urls import reverse
 
 from agents.models import Tool
+from dialogues.jobs.registering import register_tools
 from dialogues.models import CallPlan
-from dialogues.registering import register_tools
 from tests import factories
 from tests.dialogues.calls import NUMBER, make_plan
 

@@ -10,7 +10,10 @@ from django.test import TestCase
 from django.utils import timezone
 
 from agents.actions import HANDOFF
-from dialogues import noting, replaying, tasks, weighing
+from dialogues import tasks
+from dialogues.desk import noting
+from dialogues.loop import replaying, weighing
+from dialogues.loop.summarising import advice, summarise
 from dialogues.models import (
     Event,
     Judgement,
@@ -20,7 +23,6 @@ from dialogues.models import (
     TurnQuestion,
     Verdict,
 )
-from dialogues.summarising import advice, summarise
 from knowledge import jobs, services
 from knowledge.models import Job, JobState
 from knowledge.searching import search

@@ -1,8 +1,7 @@
 from django.core.exceptions import ValidationError
 from django.test import TestCase
 
-from dialogues.models import Case, IssueType, Judgement, JudgementSource, Turn, Verdict
-from dialogues.reviewing import (
+from dialogues.loop.reviewing import (
     NothingWrong,
     RewriteEmpty,
     RewriteUnchanged,
@@ -12,6 +11,7 @@ from dialogues.reviewing import (
     build_rewrite,
     judge_turn,
 )
+from dialogues.models import Case, IssueType, Judgement, JudgementSource, Turn, Verdict
 from tests.dialogues.rows import make_answered, make_person, make_rule, make_scene_named, make_talk
 
 

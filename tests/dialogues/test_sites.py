@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from dialogues import identifying, tasks
+from dialogues import tasks
+from dialogues.chat import identifying
 from dialogues.models import Site, SiteKey, SpentProof
 from tests.dialogues.test_identifying import SECRET, SHOP, SiteTestCase, token
 from tests.factories import make_conversation

@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 
 from agents.actions import CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.master import Called
-from dialogues import answering, control, recording, services
+from dialogues import answering, recording, services
+from dialogues.desk import control
 from dialogues.models import Control, Conversation, EventKind, Handover, Role, Turn, TurnStatus
 from dialogues.recording import Record
 from dialogues.routing import websocket_urlpatterns

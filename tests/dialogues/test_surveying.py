@@ -4,7 +4,8 @@ from django.db import IntegrityError, transaction
 from django.test import TestCase
 from django.urls import reverse
 
-from dialogues import services, surveying, tallying
+from dialogues import services
+from dialogues.chat import surveying, tallying
 from dialogues.models import (
     Channel,
     EventKind,

@@ -7,7 +7,8 @@ from django.test import TestCase
 from django.utils import timezone
 
 from agents.subagents import GaveUp, Outcome, Parked, Said, TryAgain
-from dialogues import delegating, leasing, services, tasks, undertaking
+from dialogues import services, tasks
+from dialogues.jobs import delegating, leasing, undertaking
 from dialogues.models import Handover, SubagentJob, SubagentState
 from tests import factories
 from tests.dialogues.calls import (
@@ -55,7 +56,7 @@ class DoingTests(SubAgentMixin, TestCase):
     def test_a_result_outside_its_schema_is_a_failure(self):
         outputs = {"type": "object", "required": ["well"]}
         self.register(result_of(ill=True), outputs=outputs)
-        with self.assertLogs("dialogues.undertaking", "ERROR"):
+        with self.assertLogs("dialogues.jobs.undertaking", "ERROR"):
             job = do(make_job(name="tested"))
         assert (job.state, job.result) == ("failed", {"error": undertaking.BROKE_OFF})
 
@@ -64,7 +65,7 @@ class DoingTests(SubAgentMixin, TestCase):
             raise ZeroDivisionError("a secret")
 
         self.register(run)
-        with self.assertLogs("dialogues.undertaking", "ERROR"):
+        with self.assertLogs("dialogues.jobs.undertaking", "ERROR"):
             job = do(make_job(name="tested"))
         assert job.state == SubagentState.FAILED
         assert "secret" not in str(job.conversation.events.last().data)

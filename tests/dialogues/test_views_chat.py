@@ -6,8 +6,8 @@ from pathlib import Path
 from django.contrib.staticfiles import finders
 from django.test import TestCase, override_settings
 
-from dialogues import writing
-from dialogues.chat_words import EN, WORDS, ZH, language_of
+from dialogues.chat import writing
+from dialogues.chat.words import EN, WORDS, ZH, language_of
 from dialogues.models import Control, Conversation, Role
 from tests.dialogues.test_identifying import SHOP, make_site
 from tests.factories import make_conversation, make_scene, make_user

@@ -6,7 +6,8 @@ from django.test import TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogues import control, services
+from dialogues import services
+from dialogues.desk import control
 from dialogues.models import (
     CannedReply,
     Control,

@@ -3,7 +3,7 @@ from uuid import uuid4
 from django.test import TestCase
 from django.urls import reverse
 
-from dialogues import dialling
+from dialogues.jobs import dialling
 from tests import factories
 from tests.dialogues.calls import do, make_job, make_plan, told
 

@@ -5,7 +5,8 @@ from unittest import mock
 from django.test import TestCase
 from django.urls import reverse
 
-from dialogues import replaying, tasks
+from dialogues import tasks
+from dialogues.loop import replaying
 from dialogues.models import Replay, ReplayVerdict
 from knowledge import jobs
 from knowledge.models import Job, JobState

@@ -8,12 +8,12 @@ from django.test import TestCase
 
 from agents import judging
 from agents.actions import DialogueAction
-from dialogues import replaying, weighing
+from dialogues.loop import replaying, weighing
+from dialogues.loop.summarising import summarise
 from dialogues.models import (
     ReplayTurn,
     ReplayVerdict,
 )
-from dialogues.summarising import summarise
 from tests.dialogues.replays import ReplayMixin
 from tests.engine import says
 

@@ -3,7 +3,7 @@
 from django.test import TestCase
 from django.urls import reverse
 
-from dialogues import wordings
+from dialogues.loop import wordings
 from dialogues.models import Case, TurnQuestion, TurnUnit, Verdict
 from knowledge.indexing import embed_for, live_index
 from knowledge.models import Lineage

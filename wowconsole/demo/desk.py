@@ -2,8 +2,8 @@
 
 from django.contrib.auth.models import User
 
+from dialogues.chat.surveying import ask_the_usual
 from dialogues.models import CannedReply, Survey
-from dialogues.surveying import ask_the_usual
 
 CANNED = {
     "hello": "Hello, this is a colleague of the agent. Let me look into it.",

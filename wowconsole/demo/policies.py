@@ -2,8 +2,8 @@
 
 from django.contrib.auth.models import User
 
-from dialogues import proactive_policies
 from dialogues.models import ProactivePolicy
+from dialogues.proactive import policies
 
 NAME = "Late orders"
 
@@ -12,7 +12,7 @@ def make_policy(by: User) -> None:
     """Add the policy and let it speak, unless there is one."""
     if ProactivePolicy.objects.exists():
         return
-    policy = proactive_policies.save_policy(
+    policy = policies.save_policy(
         by=by,
         name=NAME,
         event_type="order_late",
@@ -27,4 +27,4 @@ def make_policy(by: User) -> None:
         kept_by="order_delivered",
         kept_field="order_id",
     )
-    proactive_policies.set_active(policy, active=True)
+    policies.set_active(policy, active=True)

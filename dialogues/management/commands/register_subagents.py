@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from dialogues.registering import register_tools
+from dialogues.jobs.registering import register_tools
 
 
 class Command(BaseCommand):

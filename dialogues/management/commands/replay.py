@@ -5,9 +5,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dialogues import replaying, tasks
+from dialogues import tasks
+from dialogues.loop import replaying
+from dialogues.loop.summarising import advice, summarise
 from dialogues.models import Replay
-from dialogues.summarising import advice, summarise
 from knowledge.models import KnowledgeUnit
 from wowconsole.errors import Refused
 

@@ -10,11 +10,11 @@ from django.db import transaction
 from agents.cataloguing import save_tool
 from agents.models import ModelVersion, Promotion, Release, Tool, WeightsKind
 from agents.services import make_release, promote
-from dialogues.gaps import look_everywhere
+from dialogues.desk.noting import note_questions
 from dialogues.importing import import_rows
+from dialogues.jobs.registering import register_tools
+from dialogues.loop.gaps import look_everywhere
 from dialogues.models import CallPlan, Conversation
-from dialogues.noting import note_questions
-from dialogues.registering import register_tools
 from knowledge.importing import Import
 from knowledge.models import KnowledgeUnit, Scene
 from wowconsole.demo.content import read

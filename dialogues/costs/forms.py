@@ -1,0 +1,25 @@
+from django import forms
+
+from dialogues.costs.costing import GROUPS
+
+DAYS = {"1": "1 day", "7": "7 days", "30": "30 days", "90": "90 days"}
+DEFAULTS = {"days_back": "30", "by": "release"}
+
+
+class CostFilterForm(forms.Form):
+    """What is added up, and by what; what is not readable counts as not given."""
+
+    days_back = forms.ChoiceField(label="Period", choices=DAYS.items())
+    by = forms.ChoiceField(label="By", choices=[(name, f"By {name}") for name in GROUPS])
+
+    @property
+    def days(self) -> int:
+        return int(self._chosen("days_back"))
+
+    @property
+    def group(self) -> str:
+        return self._chosen("by")
+
+    def _chosen(self, name: str) -> str:
+        self.is_valid()
+        return str(self.cleaned_data.get(name, DEFAULTS[name]))

@@ -1,0 +1,264 @@
+"""REST: who waits for a person, and what people do with a conversation; survey results."""
+
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from dialogues.chat import surveying, tallying
+from dialogues.desk import annotating, control, queueing
+from dialogues.desk.presenting import canned
+from dialogues.loop.forms import PERIODS, since_of
+from dialogues.models import CannedReply, Conversation, Handover, Note, Survey
+
+
+class HandoverSerializer(serializers.ModelSerializer[Handover]):
+    """`place` in the scene's queue counts from 1, null with a person; `due_at` in open hours."""
+
+    conversation = serializers.UUIDField(source="conversation.public_id", read_only=True)
+    scene = serializers.SlugRelatedField[Any](
+        source="conversation.scene", slug_field="slug", read_only=True
+    )
+    control = serializers.CharField(source="conversation.control", read_only=True)
+    holder = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    place = serializers.SerializerMethodField()
+    overdue = serializers.BooleanField(source="is_overdue", read_only=True)
+
+    class Meta:
+        model = Handover
+        fields = [
+            "conversation",
+            "scene",
+            "control",
+            "holder",
+            "place",
+            "asked_at",
+            "due_at",
+            "answered_at",
+            "overdue",
+        ]
+
+    @extend_schema_field(OpenApiTypes.INT)
+    def get_place(self, handover: Handover) -> int | None:
+        places: dict[int, int] = self.context["places"]
+        return places.get(handover.pk)
+
+
+class NoteSerializer(serializers.ModelSerializer[Note]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    author = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+
+    class Meta:
+        model = Note
+        fields = ["id", "author", "text", "at"]
+
+
+class CannedReplySerializer(serializers.ModelSerializer[CannedReply]):
+    class Meta:
+        model = CannedReply
+        fields = ["shortcut", "text"]
+
+
+class TakeSerializer(serializers.Serializer[Any]):
+    force = serializers.BooleanField(default=False, help_text="From the colleague who holds it")
+
+
+class AssignSerializer(serializers.Serializer[Any]):
+    to = serializers.CharField(help_text="Username")
+
+
+class StaffTextSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField()
+
+
+class HandBackSerializer(serializers.Serializer[Any]):
+    summary = serializers.CharField(
+        default="", allow_blank=True, help_text="What the person did; shown to the agent only"
+    )
+
+
+class LongestWait(CursorPagination):
+    ordering = ("asked_at", "pk")
+    page_size = 50
+
+
+class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
+    """Conversations that wait for a person or are with one; the longest wait first."""
+
+    queryset = Handover.objects.all()
+    serializer_class = HandoverSerializer
+    pagination_class = LongestWait
+    lookup_field = "conversation"
+    lookup_value_converter = "uuid"
+    scopes: ClassVar[dict[str, str]] = {"read": "dialogues.reply", "write": "dialogues.reply"}
+
+    def get_queryset(self) -> QuerySet[Handover]:
+        seen = Handover.objects.open().visible_to(self.request.user)
+        return seen.select_related("conversation__scene", "holder")
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        waiting = Handover.objects.waiting().select_related("conversation")
+        return {**super().get_serializer_context(), "places": queueing.places(waiting)}
+
+    def _conversation(self, public_id: UUID) -> Conversation:
+        visible = Conversation.objects.visible_to(self.request.user)
+        return get_object_or_404(visible, public_id=public_id)
+
+    @property
+    def _by(self) -> User:
+        return cast(User, self.request.user)  # the permission lets nobody else in
+
+    def _sent(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        sent = kind(data=self.request.data)
+        sent.is_valid(raise_exception=True)
+        return dict(sent.validated_data)
+
+    def _answer(self, conversation: Conversation) -> Response:
+        """Return the open handover, or nothing where it has ended."""
+        handover = self.get_queryset().filter(conversation=conversation).first()
+        return Response(self.get_serializer(handover).data if handover else None)
+
+    @extend_schema(request=TakeSerializer, responses=HandoverSerializer)
+    @action(detail=True, methods=["post"])
+    def take(self, request: Request, conversation: UUID) -> Response:
+        """Hold the conversation oneself; the agent is silent at once."""
+        row = self._conversation(conversation)
+        control.take_control(conversation=row, by=self._by, **self._sent(TakeSerializer))
+        return self._answer(row)
+
+    @extend_schema(request=AssignSerializer, responses=HandoverSerializer)
+    @action(detail=True, methods=["post"])
+    def assign(self, request: Request, conversation: UUID) -> Response:
+        """Give the conversation to a colleague."""
+        row = self._conversation(conversation)
+        name = self._sent(AssignSerializer)["to"]
+        to = get_object_or_404(User, username=name, is_active=True)
+        control.assign(conversation=row, to=to, by=self._by)
+        return self._answer(row)
+
+    @extend_schema(request=None, responses=HandoverSerializer)
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, conversation: UUID) -> Response:
+        """Put the conversation back into the queue, at its old place."""
+        row = self._conversation(conversation)
+        control.release(conversation=row, by=self._by)
+        return self._answer(row)
+
+    @extend_schema(request=StaffTextSerializer, responses={201: HandoverSerializer})
+    @action(detail=True, methods=["post"])
+    def reply(self, request: Request, conversation: UUID) -> Response:
+        """Answer the customer; the first answer takes the conversation over."""
+        row = self._conversation(conversation)
+        control.reply_as_staff(conversation=row, by=self._by, **self._sent(StaffTextSerializer))
+        answer = self._answer(row)
+        answer.status_code = 201
+        return answer
+
+    @extend_schema(request=HandBackSerializer, responses={204: None})
+    @action(detail=True, methods=["post"], url_path="hand-back")
+    def hand_back(self, request: Request, conversation: UUID) -> Response:
+        """Let the agent answer again."""
+        row = self._conversation(conversation)
+        control.hand_back(conversation=row, **self._sent(HandBackSerializer))
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def survey(self, request: Request, conversation: UUID) -> Response:
+        """Ask the customer the questions of the scene's survey now."""
+        surveying.ask(conversation=self._conversation(conversation))
+        return Response(status=204)
+
+    @extend_schema(request=StaffTextSerializer, responses={201: NoteSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None)
+    def notes(self, request: Request, conversation: UUID) -> Response:
+        """Add a note that only colleagues read."""
+        text = self._sent(StaffTextSerializer)["text"]
+        row = self._conversation(conversation)
+        note = annotating.add_note(conversation=row, by=self._by, text=text)
+        return Response(NoteSerializer(note).data, status=201)
+
+    @extend_schema(operation_id="desk_notes_list", responses=NoteSerializer(many=True))
+    @notes.mapping.get
+    def list_notes(self, request: Request, conversation: UUID) -> Response:
+        notes = self._conversation(conversation).notes.select_related("author")
+        return Response(NoteSerializer(notes, many=True).data)
+
+    @extend_schema(responses=CannedReplySerializer(many=True))
+    @action(detail=True, pagination_class=None, url_path="canned-replies")
+    def canned_replies(self, request: Request, conversation: UUID) -> Response:
+        """Return what may be inserted here: a scene's own words before those of every scene."""
+        found = canned(self._conversation(conversation))
+        return Response(CannedReplySerializer(found, many=True).data)
+
+
+class BarSerializer(serializers.Serializer[tallying.Bar]):
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of this name, not the label
+    count = serializers.IntegerField()
+
+
+class TallySerializer(serializers.Serializer[tallying.Tally]):
+    question = serializers.UUIDField(source="question.public_id")
+    text = serializers.CharField(source="question.text")
+    kind = serializers.CharField(source="question.kind")
+    asked = serializers.IntegerField(help_text="Conversations")
+    answered = serializers.IntegerField()
+    missing = serializers.IntegerField(help_text="Not answered; counted in no mean and no bar")
+    mean = serializers.FloatField(allow_null=True, help_text="Of the scores given, 1 to 5")
+    bars = BarSerializer(many=True)
+    texts = serializers.SerializerMethodField()
+
+    def get_texts(self, tally: tallying.Tally) -> list[str]:
+        return [answer.text for answer in tally.texts]
+
+
+class SurveyResultsSerializer(serializers.Serializer[tallying.Results]):
+    asked = serializers.IntegerField(help_text="Conversations")
+    answered = serializers.IntegerField(help_text="With at least one answer")
+    questions = TallySerializer(source="tallies", many=True)
+
+
+class SurveySerializer(serializers.ModelSerializer[Survey]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    scene = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+
+    class Meta:
+        model = Survey
+        fields = ["id", "scene", "at_end"]
+
+
+class SurveyViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
+    """The questions after a conversation; a survey without a scene is for all others."""
+
+    queryset = Survey.objects.all()
+    serializer_class = SurveySerializer
+    lookup_field = "public_id"
+    lookup_value_converter = "uuid"
+    scope = "dialogues.read"
+
+    def get_queryset(self) -> QuerySet[Survey]:
+        return Survey.objects.visible_to(self.request.user).select_related("scene")
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("period", OpenApiTypes.STR, enum=[name for name, _ in PERIODS])
+        ],
+        responses=SurveyResultsSerializer,
+    )
+    @action(detail=True, pagination_class=None)
+    def results(self, request: Request, public_id: UUID) -> Response:
+        """Return what customers answered; who did not is missing, never neutral."""
+        survey = self.get_object()
+        since = since_of(request.query_params.get("period"))
+        found = tallying.results(survey, visible_to=request.user, since=since)
+        return Response(SurveyResultsSerializer(found).data)

@@ -1,0 +1,165 @@
+"""What the pages of the desk show, as plain rows for the templates."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import F, Q, QuerySet
+
+from dialogues.desk import drafting, queueing
+from dialogues.models import (
+    CannedReply,
+    Channel,
+    Conversation,
+    Draft,
+    DraftKind,
+    Event,
+    EventKind,
+    Handover,
+    name_of,
+)
+from dialogues.presenting import Entry
+from wowconsole.roles import CAPABILITIES
+
+MINE, WAITING, ALL = "mine", "waiting", "all"
+VIEWS = {MINE: "Mine", WAITING: "Waiting", ALL: "All open"}
+NOTHING = {  # view → (title, text) of the empty list
+    MINE: ("You hold no conversation", "Take one from those that wait."),
+    WAITING: ("Nobody waits for a person", "Who asks for one appears here within seconds."),
+    ALL: ("No chat is open", "Each chat appears here until it ends. Start one yourself."),
+}
+LAST_SAID = Q(kind=EventKind.MESSAGE)
+
+
+@dataclass(slots=True)
+class Row:
+    """A conversation of the inbox."""
+
+    conversation: Conversation
+    handover: Handover | None = None
+    place: int | None = None  # in the queue, from 1
+    last: Event | None = None  # the newest message
+
+
+def inbox(user: User, view: str) -> QuerySet[Conversation]:
+    """Return the conversations of one view, most urgent first."""
+    chats = Conversation.objects.visible_to(user).filter(channel=Channel.CHAT, closed_at=None)
+    chats = chats.select_related("scene")
+    if view == ALL:
+        return chats
+    holder = {"handovers__holder": user} if view == MINE else {"handovers__holder__isnull": True}
+    found = chats.filter(handovers__ended_at__isnull=True, handovers__isnull=False, **holder)
+    return found.order_by(F("handovers__asked_at").asc(), "pk")
+
+
+def rows(conversations: Sequence[Conversation]) -> list[Row]:
+    """Add what the inbox shows of a page of conversations, in three queries."""
+    found = {conversation.pk: Row(conversation) for conversation in conversations}
+    open_ones = Handover.objects.open().filter(conversation__in=found)
+    handovers = list(open_ones.select_related("holder", "conversation"))
+    places = queueing.places(handovers)
+    for handover in handovers:
+        row = found[handover.conversation_id]
+        row.handover, row.place = handover, places.get(handover.pk)
+    messages = Event.objects.filter(LAST_SAID, conversation__in=found)
+    for event in messages.order_by("conversation_id", "-seq").distinct("conversation_id"):
+        found[event.conversation_id].last = event
+    return list(found.values())
+
+
+def following(user: User, after: Conversation | None = None) -> Conversation | None:
+    """Return the conversation that should be looked at next: who has waited longest."""
+    waiting = inbox(user, WAITING)
+    if after is not None:
+        waiting = waiting.exclude(pk=after.pk)
+    return waiting.first()
+
+
+@dataclass(slots=True)
+class Said:
+    """One line of the live transcript."""
+
+    event: Event
+    text: str
+    side: str  # "customer", "agent", "staff" or "system"
+
+
+def said(conversation: Conversation) -> list[Said]:
+    return [_said(event) for event in conversation.events.all()]
+
+
+def _said(event: Event) -> Said:
+    if event.kind == EventKind.MESSAGE:
+        return Said(event, event.text, event.role)
+    entry = Entry(event)
+    if event.kind == EventKind.ACTION:
+        outcome = "failed" if entry.failed else "done"
+        return Said(event, f"{event.data['name']}: {outcome}", "system")
+    return Said(event, entry.note, "system")
+
+
+def stamp(conversation: Conversation) -> str:
+    """Return a text that changes whenever the live part of the page would."""
+    holder = conversation.handovers.open().values_list("holder", "answered_at").first()
+    return f"{conversation.last_seq}-{conversation.fence}-{holder}".replace(" ", "")
+
+
+def live(conversation: Conversation, user: User) -> dict[str, Any]:
+    """Return what changes while the page is open: the transcript and who has control."""
+    open_ones = conversation.handovers.open().select_related("holder", "conversation")
+    handover = open_ones.first()
+    return {
+        "conversation": conversation,
+        "said": said(conversation),
+        "handover": handover,
+        "place": queueing.places([handover]).get(handover.pk) if handover else None,
+        "is_mine": bool(handover and handover.holder == user),
+        "holder": name_of(handover.holder) if handover and handover.holder else "",
+        "stamp": stamp(conversation),
+    }
+
+
+def page(conversation: Conversation, user: User) -> dict[str, Any]:
+    """Return all that the page of one conversation shows."""
+    drafts = [newest_draft(conversation, user, kind) for kind in DraftKind.values]
+    return live(conversation, user) | {
+        "notes": conversation.notes.select_related("author"),
+        "canned": canned(conversation),
+        "colleagues": colleagues(conversation),
+        "drafts": {draft.kind: draft for draft in drafts if draft},
+        "log_summary": drafting.summary_from_log(conversation),
+        "handovers": conversation.handovers.exclude(summary="").select_related("holder"),
+    }
+
+
+def newest_draft(conversation: Conversation, user: User, kind: str) -> Draft | None:
+    """Return the user's newest draft, as long as nothing was said since and it is not used."""
+    drafts = conversation.drafts.filter(kind=kind, job__by=user).select_related("job__by")
+    newest = drafts.first()
+    if newest is None or newest.use or newest.after_seq < _spoken(conversation):
+        return None
+    return newest
+
+
+def _spoken(conversation: Conversation) -> int:
+    newest = conversation.events.filter(LAST_SAID).values_list("seq", flat=True).last()
+    return newest or 0
+
+
+def canned(conversation: Conversation) -> list[CannedReply]:
+    """Return what may be inserted here; a scene's own words hide those of every scene."""
+    own_last = reversed(CannedReply.objects.of_scene(conversation.scene))
+    shown = {reply.shortcut: reply for reply in own_last}
+    return [shown[shortcut] for shortcut in sorted(shown)]
+
+
+def colleagues(conversation: Conversation) -> Iterable[User]:
+    """Return who may be given the conversation."""
+    answering = [role for role, may in CAPABILITIES.items() if "dialogues.reply" in may]
+    people = User.objects.filter(is_active=True)
+    everywhere = Q(is_superuser=True) | Q(groups__name="admin")
+    if conversation.scene_id is None:
+        return people.filter(everywhere | Q(groups__name__in=answering)).distinct()
+    here = Q(groups__name__in=answering, scenes=conversation.scene_id)
+    return people.filter(everywhere | here).distinct().order_by("username")

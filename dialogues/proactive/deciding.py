@@ -1,0 +1,223 @@
+"""Whether to tell a customer of an event, now, later or never; and why, for the ledger.
+
+What the comparison with the held-out group rests on: being held out is the last question, so
+both groups have passed the same ones, and both count for caps and cooldown.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import partial
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from celery import current_app
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from dialogues.models import (
+    TOLD_OR_HELD,
+    BusinessEvent,
+    Control,
+    Conversation,
+    OptOut,
+    Outcome,
+    ProactiveDecision,
+    ProactivePolicy,
+    ProactiveVersion,
+    Reach,
+    TurnStatus,
+)
+from dialogues.proactive import sending, wording
+from dialogues.proactive.conditions import MissingField, fill
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 120  # longer than the model takes to word a message
+TALKING = timedelta(minutes=5)  # until it is tried again while a person talks
+ANSWERING = timedelta(seconds=20)  # until it is tried again while the agent answers
+SENT_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do. WAITING has `until`."""
+
+    outcome: Outcome
+    reason: str = ""
+    until: datetime | None = None
+    conversation: Conversation | None = None  # where to speak; None: a new one
+
+
+def due_at(version: ProactiveVersion, event: BusinessEvent) -> datetime:
+    return event.occurred_at + timedelta(minutes=version.delay_minutes)
+
+
+def send_soon(decision: ProactiveDecision) -> None:
+    """Have a worker decide after the commit, if it is due; else the sweep does when it is."""
+    if decision.due_at <= timezone.now():
+        transaction.on_commit(partial(_send, decision.pk), robust=True)
+
+
+def _send(decision_pk: int) -> None:
+    current_app.send_task("dialogues.tasks.decide_contact", [decision_pk])
+
+
+def sweep() -> None:
+    """Decide what is due, and what a dead worker left; from beat."""
+    for decision_pk in ProactiveDecision.objects.due().values_list("pk", flat=True)[:SENT_AT_ONCE]:
+        _send(decision_pk)
+
+
+def decide(decision_pk: int) -> None:
+    """Decide and act on a due decision; a second delivery finds nothing to do."""
+    decision = _claim(decision_pk)
+    if decision is None:
+        return
+    verdict = look(decision)
+    words = ""
+    if verdict.outcome == Outcome.SENT:  # wording may take seconds: not in a transaction
+        plain = fill(decision.version.template, decision.event.data)
+        words = wording.word(decision, verdict.conversation, plain)
+    _settle(decision, words)
+
+
+def _claim(decision_pk: int) -> ProactiveDecision | None:
+    owner = uuid4()
+    lease = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+    due = ProactiveDecision.objects.due().order_by().filter(pk=decision_pk)
+    if not due.update(owner=owner, leased_until=lease):
+        return None
+    parts = ("event__site", "event__scene", "policy", "version__scene")
+    return ProactiveDecision.objects.select_related(*parts).filter(owner=owner).first()
+
+
+@transaction.atomic
+def _settle(decision: ProactiveDecision, words: str) -> None:
+    """Look once more, with the customer's other decisions kept away, and act on it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [decision.customer_ref])
+    ours = ProactiveDecision.objects.select_for_update().filter(
+        pk=decision.pk, owner=decision.owner, outcome=Outcome.WAITING
+    )
+    if not ours.exists():
+        return  # its lease lapsed, and another worker was quicker
+    verdict = look(decision)
+    if verdict.outcome == Outcome.SENT and not words:
+        return  # it could not be sent a moment ago; the next worker words it
+    decision.outcome, decision.reason = verdict.outcome, verdict.reason[:300]
+    decision.owner = decision.leased_until = None
+    if verdict.until:
+        decision.due_at = verdict.until
+    if verdict.outcome == Outcome.SENT:
+        sent = sending.send(decision, verdict.conversation, words)
+        decision.message, decision.conversation = sent, sent.conversation
+    if verdict.outcome != Outcome.WAITING:
+        decision.decided_at = timezone.now()
+    decision.save()
+
+
+def look(decision: ProactiveDecision) -> Verdict:
+    """Say what should become of a decision now. Reads only; the order is the one of the ledger."""
+    event, version, now = decision.event, decision.version, timezone.now()
+    refused = (
+        _in_force(decision, now)
+        or _stale(version, event, now)
+        or _unwanted(event)
+        or _too_often(decision, now)
+    )
+    if refused:
+        return refused
+    if until := quiet_until(zone_of(event), now):
+        return Verdict(Outcome.WAITING, "Quiet hours where the customer is.", until)
+    conversation = sending.open_conversation(event)
+    busy = _busy(conversation, version, now) or _untold(version, event)
+    if busy:
+        return busy
+    if is_held_out(decision.policy, version, event.customer_ref):
+        return Verdict(Outcome.HELD_OUT, f"One of the {version.holdout_percent} % held out.")
+    where = "In an open chat." if conversation else "In a new chat."
+    return Verdict(Outcome.SENT, where, conversation=conversation)
+
+
+def _in_force(decision: ProactiveDecision, now: datetime) -> Verdict | None:
+    policy = ProactivePolicy.objects.get(pk=decision.policy_id)
+    if policy.is_active and decision.version.holds_at(now):
+        return None
+    why = "Outside its validity." if policy.is_active else "The policy is paused."
+    return Verdict(Outcome.NOT_VALID, why)
+
+
+def _stale(version: ProactiveVersion, event: BusinessEvent, now: datetime) -> Verdict | None:
+    if now <= event.occurred_at + timedelta(minutes=version.stale_minutes):
+        return None
+    return Verdict(Outcome.STALE, f"More than {version.stale_minutes} minutes old.")
+
+
+def _unwanted(event: BusinessEvent) -> Verdict | None:
+    if not OptOut.objects.filter(customer_ref=event.customer_ref).exists():
+        return None
+    return Verdict(Outcome.OPTED_OUT, "The customer wants no news.")
+
+
+def _too_often(decision: ProactiveDecision, now: datetime) -> Verdict | None:
+    theirs = ProactiveDecision.objects.filter(
+        customer_ref=decision.customer_ref, outcome__in=TOLD_OR_HELD
+    )
+    since = now - timedelta(hours=decision.version.cooldown_hours)
+    if theirs.filter(policy=decision.policy_id, decided_at__gt=since).exists():
+        hours = decision.version.cooldown_hours
+        return Verdict(Outcome.COOLDOWN, f"Told of the like within {hours} hours.")
+    most, days = settings.PROACTIVE_MOST, settings.PROACTIVE_DAYS
+    if theirs.filter(decided_at__gt=now - timedelta(days=days)).count() < most:
+        return None
+    return Verdict(Outcome.CAPPED, f"{most} messages within {days} days are enough.")
+
+
+def _busy(
+    conversation: Conversation | None, version: ProactiveVersion, now: datetime
+) -> Verdict | None:
+    if conversation is None:
+        if version.reach == Reach.ANY:
+            return None
+        return Verdict(Outcome.NO_CHANNEL, "The customer has no open chat.")
+    if OptOut.objects.filter(conversation=conversation).exists():
+        return Verdict(Outcome.OPTED_OUT, "The customer wants no news in this chat.")
+    if conversation.control != Control.BOT:
+        return Verdict(Outcome.WAITING, "A person has the conversation.", now + TALKING)
+    if conversation.turns.filter(status=TurnStatus.RUNNING).exists():
+        return Verdict(Outcome.WAITING, "The agent is answering them.", now + ANSWERING)
+    return None
+
+
+def _untold(version: ProactiveVersion, event: BusinessEvent) -> Verdict | None:
+    try:
+        fill(version.template, event.data)
+    except MissingField as error:
+        return Verdict(Outcome.CONDITION, str(error))
+    return None
+
+
+def zone_of(event: BusinessEvent) -> ZoneInfo:
+    return ZoneInfo(event.time_zone or settings.TIME_ZONE)
+
+
+def quiet_until(zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Return when the quiet hours end that `now` lies in, by the customer's clock; else None."""
+    begin, end = settings.QUIET_FROM_HOUR, settings.QUIET_UNTIL_HOUR
+    local = now.astimezone(zone)
+    hour = local.hour
+    over_night = begin > end
+    is_quiet = (hour >= begin or hour < end) if over_night else begin <= hour < end
+    if not is_quiet:
+        return None
+    day = local.date() + timedelta(days=1 if over_night and hour >= begin else 0)
+    return datetime.combine(day, time(end), tzinfo=zone)
+
+
+def is_held_out(policy: ProactivePolicy, version: ProactiveVersion, customer_ref: str) -> bool:
+    """Say whether a customer is in the policy's held-out group: always the same answer."""
+    digest = hashlib.sha256(f"{policy.public_id}:{customer_ref}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") * 100 < version.holdout_percent * 2**64

@@ -1,0 +1,137 @@
+"""Promises made to customers: noted, seen to be kept, or passed to a person in time.
+
+A promise comes of a policy's message, or of a tool's answer that holds
+{"promise": {"text", "due_at", "kept_by"?, "field"?, "value"?}}.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from dialogues.appending import append
+from dialogues.desk import control
+from dialogues.models import (
+    BusinessEvent,
+    Control,
+    Conversation,
+    EventKind,
+    FollowUp,
+    ProactiveDecision,
+    PromiseState,
+    Role,
+)
+from dialogues.proactive.conditions import MISSING, MissingField, fill, lookup
+
+LATE = (
+    "I told you: {promise} That has not happened yet, I am sorry. I have asked a colleague to "
+    "look after it."
+)
+DUE_AT_ONCE = 100
+
+
+def note_of(decision: ProactiveDecision, conversation: Conversation) -> None:
+    """Note what a policy's message promises. In the transaction that sends it."""
+    version = decision.version
+    if not version.promise or version.promise_minutes is None:
+        return
+    value = lookup(decision.event.data, version.kept_field) if version.kept_field else MISSING
+    FollowUp.objects.get_or_create(
+        source=f"decision {decision.public_id}",
+        defaults={
+            "conversation": conversation,
+            "promise": _filled(version.promise, decision.event.data),
+            "due_at": timezone.now() + timedelta(minutes=version.promise_minutes),
+            "customer_ref": decision.customer_ref,
+            "kept_by": version.kept_by,
+            "kept_field": version.kept_field,
+            "kept_value": "" if value is MISSING else str(value)[:200],
+        },
+    )
+
+
+def _filled(promise: str, data: dict[str, Any]) -> str:
+    """Return the promise with its blanks filled; as written where the event lacks a field."""
+    try:
+        return fill(promise, data)[:200]
+    except MissingField:
+        return promise
+
+
+def note_from_tool(conversation: Conversation, source: str, result: dict[str, Any]) -> None:
+    """Note what a tool's answer promises, once per `source`; an unreadable one is no promise."""
+    promise = result.get("promise")
+    if not isinstance(promise, dict) or not promise.get("text"):
+        return
+    try:
+        due_at = parse_datetime(str(promise.get("due_at")))
+    except ValueError:
+        due_at = None
+    if due_at is None or timezone.is_naive(due_at):
+        return
+    texts = {name: str(promise.get(name) or "") for name in ("kept_by", "field", "value")}
+    FollowUp.objects.get_or_create(
+        source=f"tool {source}"[:120],
+        defaults={
+            "conversation": conversation,
+            "promise": str(promise["text"])[:200],
+            "due_at": due_at,
+            "customer_ref": conversation.customer_ref,
+            "kept_by": texts["kept_by"][:60],
+            "kept_field": texts["field"][:60],
+            "kept_value": texts["value"][:200],
+        },
+    )
+
+
+def keep_by(event: BusinessEvent) -> None:
+    """Note which promises an event keeps."""
+    waiting = FollowUp.objects.filter(
+        state=PromiseState.OPEN, kept_by=event.type, customer_ref=event.customer_ref
+    )
+    for follow_up in waiting.select_for_update():
+        value = lookup(event.data, follow_up.kept_field) if follow_up.kept_field else ""
+        if str(value) == follow_up.kept_value:
+            _settle(follow_up, PromiseState.KEPT)
+
+
+def _settle(follow_up: FollowUp, state: PromiseState) -> None:
+    follow_up.state, follow_up.settled_at = state, timezone.now()
+    follow_up.save(update_fields=["state", "settled_at"])
+
+
+def sweep() -> None:
+    """See to the promises that are due; from beat."""
+    for follow_up_pk in FollowUp.objects.due().values_list("pk", flat=True)[:DUE_AT_ONCE]:
+        escalate(follow_up_pk)
+
+
+@transaction.atomic
+def escalate(follow_up_pk: int) -> None:
+    """Pass a promise that was not kept in time to a person, and say so; twice does nothing."""
+    found = FollowUp.objects.filter(pk=follow_up_pk).first()
+    if found is None:
+        return
+    # The conversation first, as everywhere: in the other order a takeover could deadlock.
+    conversation = Conversation.objects.select_for_update().get(pk=found.conversation_id)
+    due = FollowUp.objects.due().select_for_update().filter(pk=follow_up_pk)
+    follow_up = due.first()
+    if follow_up is None:
+        return
+    if conversation.closed_at:
+        _settle(follow_up, PromiseState.VOID)
+        return
+    if conversation.control == Control.BOT:
+        append(
+            conversation=conversation,
+            kind=EventKind.MESSAGE,
+            role=Role.AGENT,
+            text=LATE.format(promise=follow_up.promise.strip()),
+            fence=conversation.fence,
+            client_id=f"promise-{follow_up.public_id}",
+            data={"promise": str(follow_up.public_id)},
+        )
+        control.ask_for_person(conversation=conversation)
+    _settle(follow_up, PromiseState.ESCALATED)

@@ -1,0 +1,108 @@
+"""A dry run: whom a policy would have reached, over the latest events of its type."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from dialogues.models import BusinessEvent, OptOut, Outcome, ProactivePolicy, ProactiveVersion
+from dialogues.proactive.conditions import MissingField, fill, unmet
+from dialogues.proactive.deciding import is_held_out, quiet_until, zone_of
+
+EVENTS = 100  # looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What would have become of one event. `text` is what would have been said."""
+
+    event: BusinessEvent
+    outcome: Outcome
+    reason: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The events, newest first, and how often each outcome comes."""
+
+    rows: list[Rehearsed]
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        found = Counter(row.outcome for row in self.rows)
+        return [(outcome.label, found[outcome]) for outcome in Outcome if found[outcome]]
+
+    @property
+    def reached(self) -> int:
+        return sum(row.outcome == Outcome.SENT for row in self.rows)
+
+
+def rehearse(
+    policy: ProactivePolicy | None, version: ProactiveVersion, *, limit: int = EVENTS
+) -> Rehearsal:
+    """Decide the latest events anew by `version`, in the order in which they came.
+
+    Nothing is stored or said. Which chats were open then is not known any more: that
+    question is left out, and so are other policies, which count for the cap.
+    """
+    events = BusinessEvent.objects.filter(type=version.event_type)
+    if version.scene_id:
+        events = events.filter(scene=version.scene_id)
+    latest = list(events.select_related("scene")[:limit])
+    refs = {event.customer_ref for event in latest}
+    unwanted = set(
+        OptOut.objects.filter(customer_ref__in=refs).values_list("customer_ref", flat=True)
+    )
+    told: dict[str, list[datetime]] = defaultdict(list)
+    rows = [
+        _one(policy or ProactivePolicy(), version, event, unwanted, told[event.customer_ref])
+        for event in reversed(latest)
+    ]
+    return Rehearsal(rows[::-1])
+
+
+def _one(
+    policy: ProactivePolicy,
+    version: ProactiveVersion,
+    event: BusinessEvent,
+    unwanted: set[str],
+    told: list[datetime],
+) -> Rehearsed:
+    at = event.occurred_at + timedelta(minutes=version.delay_minutes)
+    if why := unmet(version.conditions, event.data):
+        return Rehearsed(event, Outcome.CONDITION, why)
+    try:
+        text = fill(version.template, event.data)
+    except MissingField as error:
+        return Rehearsed(event, Outcome.CONDITION, str(error))
+    if not version.holds_at(at):
+        return Rehearsed(event, Outcome.NOT_VALID, "Outside its validity.")
+    if event.customer_ref in unwanted:
+        return Rehearsed(event, Outcome.OPTED_OUT, "The customer wants no news.")
+    waited = quiet_until(zone_of(event), at)
+    if waited and waited > event.occurred_at + timedelta(minutes=version.stale_minutes):
+        return Rehearsed(event, Outcome.STALE, "Quiet hours end too late for it.")
+    return _counted(policy, version, event, told, waited or at, text, late=bool(waited))
+
+
+def _counted(
+    policy: ProactivePolicy,
+    version: ProactiveVersion,
+    event: BusinessEvent,
+    told: list[datetime],
+    at: datetime,
+    text: str,
+    *,
+    late: bool,
+) -> Rehearsed:
+    if any(at - earlier < timedelta(hours=version.cooldown_hours) for earlier in told):
+        return Rehearsed(event, Outcome.COOLDOWN, "Told of the like before.")
+    days = timedelta(days=settings.PROACTIVE_DAYS)
+    if sum(at - earlier < days for earlier in told) >= settings.PROACTIVE_MOST:
+        return Rehearsed(event, Outcome.CAPPED, "Told often enough.")
+    told.append(at)
+    if is_held_out(policy, version, event.customer_ref):
+        return Rehearsed(event, Outcome.HELD_OUT, "In the held-out group.")
+    return Rehearsed(event, Outcome.SENT, "After the quiet hours." if late else "", text)

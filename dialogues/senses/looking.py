@@ -1,0 +1,200 @@
+"""Pictures and voice messages on their way into an answer.
+
+Each message's are a durable job (dialogues.sensing). The turn about the message waits for
+it a few seconds and then goes on; what comes later starts a turn of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Q, QuerySet
+from django.utils import timezone
+
+from agents import hearing
+from agents.actions import REPLY, DialogueAction
+from agents.subagents import REGISTRY
+from dialogues.jobs.delegating import announce, send_soon
+from dialogues.models import (
+    FINISHED,
+    Attachment,
+    AttachmentKind,
+    Conversation,
+    Event,
+    EventKind,
+    Role,
+    SubagentJob,
+    SubagentState,
+    Turn,
+    TurnStatus,
+)
+from dialogues.senses.sensing import ASK_AGAIN, HEAR, LOOK, advice_on
+
+LOOK_SECONDS = 0.2  # between two looks at the jobs that are waited for
+TOLD_EVERY = 10  # looks
+SENSES = {AttachmentKind.IMAGE: LOOK, AttachmentKind.VOICE: HEAR}
+STILL_LOOKING = "Thank you. I am looking at your picture; it takes a little longer."
+UNCLEAR = (
+    "I can't make out your picture well enough. Please send a sharper or closer one, tell me in "
+    "words what it shows, or ask for a person."
+)
+UNHEARD = "I can't listen to voice messages here. Please write to me, or ask for a person."
+UNREAD = (
+    "Thank you, your file is kept for my colleagues; I can't read it myself. Tell me in words "
+    "what it is about, or ask for a person."
+)
+
+
+def start(attachments: Sequence[Attachment], event: Event) -> None:
+    """Have the pictures, and the recordings, of a message looked into. In its transaction."""
+    for kind, name in SENSES.items():
+        ids = [str(one.public_id) for one in attachments if one.kind == kind]
+        if ids and (name != HEAR or hearing.can_hear()):
+            _start(name, ids, event)
+
+
+def _start(name: str, ids: list[str], event: Event) -> None:
+    subagent, now = REGISTRY[name], timezone.now()
+    job = SubagentJob.objects.create(
+        conversation=event.conversation,
+        name=name,
+        subagent=name,
+        version=subagent.version,
+        arguments={"attachments": ids},
+        key=_key(name, event),
+        most_attempts=subagent.most_attempts,
+        created_at=now,
+        due_at=now,
+        deadline=now + timedelta(seconds=subagent.timeout_seconds),
+    )
+    announce(job)
+    send_soon(job.pk)
+
+
+def _key(name: str, event: Event) -> str:
+    return f"{name}-{event.public_id}"
+
+
+async def answer_for(
+    turn: Turn, tell: Callable[[str, str], Awaitable[None]]
+) -> DialogueAction | None:
+    """Wait for what the turn's message carries; return what to say where no model can help.
+
+    None where there are words to answer, written or heard, or good evidence. A turn of a
+    conversation without files costs one query.
+
+    Args:
+        tell: shows the customer a state and what is being done.
+    """
+    if not await turn.conversation.attachments.exclude(event=None).aexists():
+        return None
+    await _wait(turn, tell)
+    return await sync_to_async(_wordless)(turn)
+
+
+async def _wait(turn: Turn, tell: Callable[[str, str], Awaitable[None]]) -> None:
+    """Wait, within LOOK_WAIT_SECONDS, for what the turn's message carries, and take it up."""
+    jobs = await sync_to_async(_jobs_of)(turn)
+    if not jobs:
+        return
+    unfinished = SubagentJob.objects.filter(pk__in=jobs).exclude(state__in=FINISHED)
+    until = time.monotonic() + settings.LOOK_WAIT_SECONDS
+    rounds = 0
+    while time.monotonic() < until and await unfinished.aexists():
+        if rounds % TOLD_EVERY == 0:  # in between, others tell the customer to have patience
+            doing = await unfinished.values_list("name", flat=True).afirst()
+            picture = "Looking at your picture"
+            await tell("calling", "Listening to your message" if doing == HEAR else picture)
+        rounds += 1
+        await asyncio.sleep(LOOK_SECONDS)
+    await sync_to_async(_take_up)(turn, jobs)
+
+
+def _jobs_of(turn: Turn) -> list[int]:
+    """Return the jobs about the messages that the turn answers."""
+    keys = [_key(name, event) for event in _messages_of(turn) for name in SENSES.values()]
+    return list(SubagentJob.objects.filter(key__in=keys).values_list("pk", flat=True))
+
+
+def _messages_of(turn: Turn) -> QuerySet[Event]:
+    """Return the customer's messages that the turn answers, or whose evidence it answers."""
+    before = Turn.objects.before(turn).aggregate(seq=Max("asked_seq"))["seq"] or 0
+    news = turn.conversation.events.filter(seq__gt=before, seq__lte=turn.asked_seq)
+    brought = news.filter(kind=EventKind.JOB, data__name__in=SENSES.values())
+    ids = [one for data in brought.values_list("data", flat=True) for one in _ids_in(data)]
+    about = Q(seq__gt=before, seq__lte=turn.asked_seq) | Q(attachments__public_id__in=ids)
+    messages = turn.conversation.events.filter(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
+    return messages.filter(about).distinct().order_by("seq")
+
+
+def _ids_in(data: dict[str, Any]) -> list[str]:
+    ids: list[str] = data.get("arguments", {}).get("attachments", [])
+    return ids
+
+
+@transaction.atomic
+def _take_up(turn: Turn, jobs: list[int]) -> None:
+    """Let the turn answer what its jobs brought too; else it would be answered once more."""
+    Conversation.objects.select_for_update().get(pk=turn.conversation_id)
+    ids = SubagentJob.objects.filter(pk__in=jobs, state__in=FINISHED)
+    told = turn.conversation.events.filter(
+        kind=EventKind.JOB,
+        data__id__in=[str(public_id) for public_id in ids.values_list("public_id", flat=True)],
+    )
+    newest = told.aggregate(seq=Max("seq"))["seq"] or 0
+    running = Turn.objects.filter(pk=turn.pk, status=TurnStatus.RUNNING, asked_seq__lt=newest)
+    if running.update(asked_seq=newest):
+        turn.asked_seq = newest
+
+
+def _wordless(turn: Turn) -> DialogueAction | None:
+    """Return what to say where the customer sent no words to reason about, else None."""
+    messages = list(_messages_of(turn))
+    if not messages or any(message.text for message in messages):
+        return None
+    attachments = Attachment.objects.filter(event__in=messages)
+    said = _about(attachments, turn)
+    return DialogueAction(REPLY, said, "There are no words to answer") if said else None
+
+
+def _about(attachments: QuerySet[Attachment], turn: Turn) -> str:
+    kinds = {attachment.kind for attachment in attachments}
+    evidence = [one.evidence for one in attachments if one.evidence is not None]
+    if any(found.get("text") or found.get("item") for found in evidence):
+        weak = ["signs" in found and advice_on(found) == ASK_AGAIN for found in evidence]
+        return UNCLEAR if all(weak) else ""
+    if AttachmentKind.IMAGE in kinds:
+        jobs = SubagentJob.objects.filter(pk__in=_jobs_of(turn), name=LOOK)
+        waited = jobs.exclude(state__in=[*FINISHED, SubagentState.CANCELLED]).exists()
+        return STILL_LOOKING if waited else UNCLEAR
+    return UNHEARD if AttachmentKind.VOICE in kinds else UNREAD if kinds else ""
+
+
+def in_words(event: Event) -> str:
+    """Return a customer's message as the agent reads it.
+
+    What it carried is named, but pictures beside words are not: their evidence is a line of its
+    own, and rules are searched for by this one.
+    """
+    named = {"image": "picture", "voice": "recording", "file": "file"}
+    carried = [str(one["kind"]) for one in event.data.get("attachments", [])]
+    told = [named[kind] for kind in carried if kind != AttachmentKind.IMAGE or not event.text]
+    return f"{event.text} ({', '.join(told)})".strip() if told else event.text
+
+
+def heard(event: Event) -> str:
+    """Return what was said in a voice message, if the event brings that: a customer's words."""
+    if event.kind != EventKind.JOB or event.data.get("name") != HEAR:
+        return ""
+    return str(event.data.get("result", {}).get("said", ""))
+
+
+def arguments_of(event: Event) -> dict[str, Any]:
+    """Return the arguments of a call or job as the agent reads them: no keys of files."""
+    arguments: dict[str, Any] = event.data["arguments"]
+    return {} if event.kind == EventKind.JOB and event.data["name"] == LOOK else arguments
