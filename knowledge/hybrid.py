@@ -36,10 +36,35 @@ EXISTS (
 )
 """
 
-_EXACT = "(stored.embedding <=> asked.vector) + 0"
+# {of_index} is a literal number in them: the graph is a partial index.
+_OF_INDEX = """
+stored.index_id = {index} AND asked.vector IS NOT NULL
+  AND (%(scene)s::bigint IS NULL OR stored.scene_id = %(scene)s::bigint)
+"""
+_BY_GRAPH = """
+SELECT stored.hook_id, stored.unit_id
+FROM knowledge_hookvector AS stored
+WHERE {of_index} AND {allowed}
+ORDER BY (stored.embedding::vector({dimensions})) <=> asked.vector
+LIMIT %(candidates)s
+"""
+# Sorted first (OFFSET 0 keeps the two apart): whether a rule applies is looked up only for the
+# nearest, until enough do.
+_EXACTLY = """
+SELECT stored.hook_id, stored.unit_id
+FROM (
+    SELECT hook_id, unit_id, (stored.embedding <=> asked.vector) + 0 AS distance
+    FROM knowledge_hookvector AS stored
+    WHERE {of_index}
+    ORDER BY distance
+    OFFSET 0
+) AS stored
+WHERE (SELECT {allowed})
+ORDER BY distance
+LIMIT %(candidates)s
+"""
 # The cosine as the shipped model would give it (knowledge/scaling.py).
 _SIMILARITY = "((1 - (stored.embedding <=> asked.vector)) - ({offset!r})) / {slope!r}"
-_GRAPH = "(stored.embedding::vector({dimensions})) <=> asked.vector"
 
 # `asked.rare`: a hook with `needed` of a question's n words holds at least one of its
 # n - needed + 1 rarest, and at least two of its n - needed + 2 rarest (`asked.pairs`), so only
@@ -90,13 +115,7 @@ asked AS MATERIALIZED (
 by_vector AS (
     SELECT asked.number, hit.*
     FROM asked CROSS JOIN LATERAL (
-        SELECT stored.hook_id, stored.unit_id
-        FROM knowledge_hookvector AS stored
-        WHERE stored.index_id = {index} AND asked.vector IS NOT NULL
-          AND (%(scene)s::bigint IS NULL OR stored.scene_id = %(scene)s::bigint)
-          AND {stored_allowed}
-        ORDER BY {distance}
-        LIMIT %(candidates)s
+        {nearest}
     ) AS hit
 ),
 by_words AS (
@@ -135,7 +154,11 @@ meant AS MATERIALIZED (
         ORDER BY likeness DESC, known.word
         LIMIT 3
     ) AS near
-    WHERE likeness >= {likeness}
+    WHERE likeness >= {likeness} AND NOT EXISTS (
+        SELECT FROM common, pg_class AS hooks
+        WHERE lexeme = stem AND hooks.oid = 'knowledge_hook'::regclass
+          AND share * hooks.reltuples > {typo_hooks}
+    )
 ),
 by_typo AS (
     SELECT meant.number, hit.*
@@ -236,6 +259,7 @@ ORDER BY number, place
 COVERAGE_WEIGHT = 0.05
 LIKENESS = 0.45  # of trigrams (Jaccard) by which a word that stands nowhere is taken for a typo
 WORDS_WEIGHT = 0.02
+TYPO_HOOKS = 1000  # a word that stands in more of them singles out none
 
 
 def statement(
@@ -246,13 +270,18 @@ def statement(
     Args:
         slope, offset: of the index's scale.
     """
+    nearest = (_BY_GRAPH if by_graph else _EXACTLY).format(
+        of_index=_OF_INDEX.format(index=int(index)),
+        dimensions=int(dimensions),
+        allowed=_ALLOWED.format(table="stored"),
+    )
     return _HYBRID.format(
         words=Words.sql.format(text="text"),
-        index=int(index),  # a literal: the graph is a partial index
-        distance=_GRAPH.format(dimensions=int(dimensions)) if by_graph else _EXACT,
+        nearest=nearest,
+        index=int(index),
         similarity=_SIMILARITY.format(slope=float(slope), offset=float(offset)),
-        stored_allowed=_ALLOWED.format(table="stored"),
         likeness=LIKENESS,
+        typo_hooks=TYPO_HOOKS,
         hook_allowed=_ALLOWED.format(table="hook"),
         coverage_weight=COVERAGE_WEIGHT,
         words_weight=WORDS_WEIGHT,

@@ -2,30 +2,36 @@
 
 The web process is one of its own, started as the console starts it, on a database of its own;
 beside it, under the same server and options, a bare echo server. The chats are under a person's
-control, so that a message is stored and acknowledged and no engine is asked.
+control, so that a message is stored and acknowledged and no engine is asked. The demo's questions
+are asked among them, of the demo's rules and release, before the chats are opened and while they
+are held: these need the engine at ENGINE_URL.
 """
 
 import asyncio
 import hashlib
 import random
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
 
 from dialogues import services
 from dialogues.models import Control, Conversation, EventKind, Role
 from knowledge.models import Scene
 from knowledge.searching import search
+from wowconsole.benchmark_answers import asked_over_sockets, demo_questions
 from wowconsole.benchmark_clients import OPENING, Customer, at_most, hold, talk
 from wowconsole.benchmark_scale import own_database, spread, timed
 from wowconsole.stack.checks import free_port
@@ -35,6 +41,7 @@ from wowconsole.synthetic import Question, fill
 
 RULES = 10_000
 SEARCHES = 60
+ASKED = 30  # of the demo's questions, all of which a rule answers
 PER_SECOND = 50.0  # messages: ten thousand customers who each write every three minutes
 MESSAGES = 1_000
 MISSED = 0.5  # share of the reconnects during which the customer was written to
@@ -51,6 +58,7 @@ def sockets(count: int) -> Figures:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with own_database():
         _, questions = fill(RULES, SEARCHES, User.objects.create(username="benchmark"))
+        call_command("load_demo", stdout=StringIO())
         pks = _make_chats(count)
         web = "wowconsole.asgi:application", _database()
         with serving("echo", "wowconsole.benchmark_echo:application", {}) as echo:
@@ -85,9 +93,21 @@ def serving(name: str, application: str, environment: dict[str, str]) -> Iterato
     child.command[child.command.index("wowconsole.asgi:application")] = application
     child.start()
     try:
+        _until_listening(port)
         yield Served(child, port)
     finally:
         child.stop()
+
+
+def _until_listening(port: int) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _database() -> dict[str, str]:
@@ -116,12 +136,11 @@ async def _echo(served: Served, count: int) -> Figures:
 
 
 async def _held(served: Served, customers: Sequence[Customer]) -> Figures:
-    await _until_open(customers[0])
     before = served.megabytes()
-    opened = await hold(customers[1:])
+    opened = await hold(customers)
     await asyncio.sleep(REST_SECONDS)
     after = served.megabytes()
-    each = (after - before) / max(len(customers) - 1, 1)
+    each = (after - before) / len(customers)
     return {
         "opened_per_s": opened,
         "process_mb": round(after),
@@ -129,25 +148,15 @@ async def _held(served: Served, customers: Sequence[Customer]) -> Figures:
     }
 
 
-async def _until_open(customer: Customer) -> None:
-    """Wait for the server to start."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        try:
-            return await customer.open()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.2)
-
-
 async def _chats(served: Served, pks: Sequence[int], questions: Sequence[Question]) -> Figures:
     chats = {chat.pk: chat async for chat in Conversation.objects.filter(pk__in=pks)}
     customers = [
         Customer(f"{served.root}/ws/chat/{chats[pk].public_id}/?token={TOKEN}", pk) for pk in pks
     ]
-    idle = await _searches(questions)
+    idle, asked = await _searches(questions), demo_questions(ASKED)
+    answers = {"answers_idle": await asked_over_sockets(served.root, asked)}
     figures = await _held(served, customers)
+    answers["answers_held"] = await asked_over_sockets(served.root, asked)
     said = asyncio.create_task(talk(customers, min(MESSAGES, 5 * len(customers)), PER_SECOND))
     figures["search_idle"], figures["search_held"] = idle, await _searches(questions)
     figures["acknowledged"] = spread(await said)
@@ -155,7 +164,7 @@ async def _chats(served: Served, pks: Sequence[int], questions: Sequence[Questio
     reconnects = await _reconnects(customers, chats)
     for customer in customers:
         customer.drop()
-    return figures | reconnects
+    return figures | answers | reconnects
 
 
 async def _searches(questions: Sequence[Question]) -> Figures:

@@ -22,12 +22,13 @@ from knowledge.embedding import embed_queries
 from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
 from training.measuring import score_answer, summarise
+from wowconsole.benchmark_answers import demo_questions, references, share
 from wowconsole.benchmark_attacks import attacks
+from wowconsole.benchmark_calls import calls
 from wowconsole.benchmark_quality import quality
 from wowconsole.benchmark_scale import at_scale, spread
 from wowconsole.benchmark_sockets import sockets
 from wowconsole.benchmark_subagent import subagent
-from wowconsole.demo.content import read
 from wowconsole.demo.starter import Row, rows
 
 Figures = dict[str, Any]
@@ -39,19 +40,6 @@ def _timed(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _questions(count: int) -> list[tuple[str, str]]:
-    """Return (question, external id of the rule that answers it, "" for none).
-
-    First come openings of the demo's talks whose first reply rests on a rule, in words that
-    are no hook of any rule; then, up to `count`, practice questions that no rule answers.
-    """
-    openings = [(talk["turns"][0], talk["turns"][1]) for talk in read("dialogues.jsonl")]
-    asked = [(said["text"], reply.get("knowledge") or [""]) for said, reply in openings]
-    answerable = [(text, cited[0]) for text, cited in asked if cited[0]]
-    practice = [row for row in read("practice.jsonl") if row["kind"] == "no_rule"]
-    return [*answerable, *((row["customer"], "") for row in practice)][:count]
-
-
 def retrieval(count: int, units: int | None = None) -> Figures:
     """Hybrid search as served: on the rules that are there, or among synthetic ones."""
     return at_scale(units, count) if units else _retrieval(count)
@@ -59,7 +47,7 @@ def retrieval(count: int, units: int | None = None) -> Figures:
 
 def _retrieval(count: int) -> Figures:
     """Search beside embedding alone and a bare round trip."""
-    asked = _questions(count)
+    asked = demo_questions(count)
     questions = [question for question, _ in asked]
     search(questions[:1], scene=None)  # loads the model, opens the connection
     hybrid = [_timed(lambda q=q: search([q], scene=None)) for q in questions]  # type: ignore[misc]
@@ -77,9 +65,9 @@ def _retrieval(count: int) -> Figures:
         "embedding_alone": spread(embedding),
         "database_round_trip": spread([_timed(_round_trip) for _ in questions]),
         "answerable": len(answers),
-        "hit_at_1": _share([wanted in ids[:1] for wanted, ids in answers]),
-        "hit_at_3": _share([wanted in ids[:3] for wanted, ids in answers]),
-        "silent_on_unanswerable": _share(nothing),
+        "hit_at_1": share([wanted in ids[:1] for wanted, ids in answers]),
+        "hit_at_3": share([wanted in ids[:3] for wanted, ids in answers]),
+        "silent_on_unanswerable": share(nothing),
     }
 
 
@@ -87,10 +75,6 @@ def _round_trip() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         cursor.fetchone()
-
-
-def _share(truths: Sequence[bool]) -> float | None:
-    return round(sum(truths) / len(truths), 3) if truths else None
 
 
 def publish(count: int) -> Figures:
@@ -134,13 +118,8 @@ def turn(count: int) -> Figures:
 
 
 async def _turn(count: int) -> Figures:
-    turns, cited = [], []
-    for question, external_id in _questions(count):
-        answered = await _answer(question)
-        turns.append(answered)
-        if external_id:
-            units = answered.units.filter(cited=True, unit__external_id=external_id)
-            cited.append(await units.aexists())
+    asked = [(await _answer(text), wanted) for text, wanted in demo_questions(count)]
+    turns = [answered for answered, _ in asked]
     alone = [await _engine_alone(answered) for answered in turns]
     own = [
         answered.timings["total_ms"] - answered.timings["engine_ms"] - answered.timings["tools_ms"]
@@ -156,8 +135,8 @@ async def _turn(count: int) -> Figures:
         "console_own": spread(own),
         "engine_alone": engine_alone,
         "total_to_engine_alone": round(total["p50_ms"] / engine_alone["p50_ms"], 3),
-        "valid": _share([not answered.error for answered in turns]),
-        "right_rule_cited": _share(cited),
+        "valid": share([not answered.error for answered in turns]),
+        "references": await sync_to_async(references)(asked),
     }
 
 
@@ -209,5 +188,6 @@ BENCHMARKS: dict[str, Callable[..., Figures]] = {
     "turn": turn,
     "starter": starter,
     "subagent": subagent,
+    "calls": calls,
     "sockets": sockets,
 }

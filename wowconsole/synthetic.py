@@ -1,10 +1,13 @@
 """Synthetic rules and questions, written with COPY, to measure the search on.
 
-Words are of a Zipf distribution, vectors of unit length and in clusters: rules of one topic,
-which are of one scene. Each rule has three hooks (title, condition, whole text), a twentieth has
-expired, a fifth is for one channel. Questions are rules' hooks turned a little away, with half of
-a condition's words; one in ten has a misspelt word, another one a code. In a scene its own rules
-are asked about.
+Words are of a Zipf-Mandelbrot distribution, for the search's dictionaries drop the stop words
+that are Zipf's first ranks: of what they leave of six public sets of customers' questions and
+answers, the most frequent stem is 2 % of all words taken together and 3 to 10 % in a set alone,
+the tenth .7 and 1.2 to 1.6 %; here 3.1 and .9 %. Vectors are of unit length and in clusters:
+rules of one topic, which are of one scene. Each rule has three hooks (title, condition, whole
+text), a twentieth has expired, a fifth is for one channel. Questions are rules' hooks turned a
+little away, with half of a condition's words; one in ten has a misspelt word, another one a
+code. In a scene its own rules are asked about.
 """
 
 import random
@@ -26,6 +29,7 @@ from knowledge.models import EmbeddingIndex, HookKind, Scene
 
 SCENE_SHARES = {"hundredth": 0.01, "tenth": 0.1, "rest": 0.89}
 WORDS = 20_000
+MANDELBROT = 2.7  # added to each rank
 UNITS_PER_CLUSTER = 20
 # Length of the noise against the vector's: cosine of a rule to its cluster .83, of a hook to
 # its rule .96, of a question to a hook .92.
@@ -96,13 +100,13 @@ def _drop_indexes(*names: str) -> list[str]:
 
 
 class Vocabulary:
-    """Made-up words, the n-th as frequent as 1/n."""
+    """Made-up words, the n-th as frequent as 1 / (n + MANDELBROT)."""
 
     def __init__(self, dice: np.random.Generator) -> None:
         syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
         parts = dice.choice(syllables, (WORDS, 3))
         self.words = np.array(["".join(part) for part in parts])
-        weights = 1 / np.arange(1, WORDS + 1)
+        weights = 1 / (np.arange(1, WORDS + 1) + MANDELBROT)
         self.weights = weights / weights.sum()
         self.dice = dice
 

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from django.db import connection
 from django.test import TestCase
 from django.utils import timezone
 
-from knowledge import indexing, services
+from knowledge import hybrid, indexing, services
 from knowledge.models import EmbeddingIndex, HookVector, IndexState, RetrievalSettings
 from knowledge.searching import current_settings, search, shown_of
 from tests.factories import make_published_unit, make_scene, make_unit, make_user
@@ -159,6 +160,13 @@ class LettersTests(TestCase):
         )
         best = self.ask("my zorballux lamp flickers")[0]
         assert (best.unit_id, best.letters_rank) == (unit.pk, 1)
+
+    def test_a_misspelt_word_of_very_many_hooks_singles_out_none(self):
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE knowledge_hook")
+        with patch.object(hybrid, "TYPO_HOOKS", 1):  # "recall" stands in four
+            assert self.ask("a reccall there", near_misses=True)[0].letters_rank is None
+        assert self.ask("a reccall there", near_misses=True)[0].letters_rank is not None
 
     def test_letters_alone_do_not_make_an_unrelated_question_pass(self):
         assert self.ask("who painted the blendar of notre dame in the year nine") == []

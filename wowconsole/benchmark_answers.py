@@ -1,0 +1,94 @@
+"""Whether answers rest on the right rules: R_kn of turns whose rule is known.
+
+R_kn is the share of the turns with an applicable rule that cite it and nothing else, and whose
+figures and promises have their sources (a turn that has not is answered otherwise, and keeps
+the error). One rule is labelled for each question; another that applies too counts as wrong.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from dialogues import services
+from dialogues.models import Conversation, Turn, TurnStatus
+from wowconsole.benchmark_clients import PATIENCE_SECONDS, Customer
+from wowconsole.benchmark_scale import spread
+from wowconsole.demo.content import read
+
+LOOK_SECONDS = 0.05
+
+Question = tuple[str, str]  # and the external id of the rule that answers it, "" for none
+
+
+def demo_questions(count: int) -> list[Question]:
+    """Return openings of the demo's talks, then practice questions that no rule answers.
+
+    The openings are those whose first reply rests on a rule, in words that are no hook of any.
+    """
+    openings = [(talk["turns"][0], talk["turns"][1]) for talk in read("dialogues.jsonl")]
+    asked = [(said["text"], reply.get("knowledge") or [""]) for said, reply in openings]
+    answerable = [(text, cited[0]) for text, cited in asked if cited[0]]
+    practice = [row for row in read("practice.jsonl") if row["kind"] == "no_rule"]
+    return [*answerable, *((row["customer"], "") for row in practice)][:count]
+
+
+def references(turns: Sequence[tuple[Turn, str]]) -> dict[str, Any]:
+    """Return R_kn of turns, each with the external id of its rule, "" for none."""
+    cited = [(set(_cited(turn)), wanted, turn.error) for turn, wanted in turns]
+    known = [(ids, wanted, error) for ids, wanted, error in cited if wanted]
+    quotes = sum(len(ids) for ids, _, _ in known)
+    right = sum(wanted in ids for ids, wanted, _ in known)
+    whole = [ids == {wanted} and not error for ids, wanted, error in known]
+    return {
+        "turns": len(known),
+        "r_kn": share(whole),
+        "recall": share([wanted in ids for ids, wanted, _ in known]),
+        "precision": round(right / quotes, 3) if quotes else None,
+        "cited_where_none_applies": sum(bool(ids) for ids, wanted, _ in cited if not wanted),
+    }
+
+
+def _cited(turn: Turn) -> list[str]:
+    cited = turn.units.filter(cited=True).values_list("unit__external_id", flat=True)
+    return [external_id or "" for external_id in cited]
+
+
+def share(truths: Sequence[bool]) -> float | None:
+    return round(sum(truths) / len(truths), 3) if truths else None
+
+
+async def asked_over_sockets(root: str, questions: Sequence[Question]) -> dict[str, Any]:
+    """Ask each question in a chat of its own; return R_kn and what customers waited for.
+
+    Args:
+        root: of the web process, e.g. "ws://127.0.0.1:8000".
+    """
+    turns = [(await _ask(root, text), wanted) for text, wanted in questions]
+    whole = [turn.timings["total_ms"] for turn, _ in turns]
+    searches = [turn.timings["search_ms"] for turn, _ in turns if "search_ms" in turn.timings]
+    scores = await sync_to_async(references)(turns)
+    return scores | {"whole": spread(whole), "search": spread(searches)}
+
+
+async def _ask(root: str, text: str) -> Turn:
+    chat, token = await sync_to_async(services.start_conversation)(scene=None, customer="Benchmark")
+    customer = Customer(f"{root}/ws/chat/{chat.public_id}/?token={token}", chat.pk)
+    await customer.open()
+    await customer.say(text)
+    try:
+        return await _answered(chat)
+    finally:
+        customer.drop()
+
+
+async def _answered(chat: Conversation) -> Turn:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        done = Turn.objects.filter(conversation=chat).exclude(status=TurnStatus.RUNNING)
+        if turn := await done.afirst():
+            return turn
+        await asyncio.sleep(LOOK_SECONDS)
+    raise TimeoutError("A question was not answered. Does the engine run (ENGINE_URL)?")
