@@ -34,6 +34,8 @@ from knowledge.searching import search
 from wowconsole.benchmark_answers import asked_over_sockets, demo_questions
 from wowconsole.benchmark_clients import OPENING, Customer, at_most, hold, talk
 from wowconsole.benchmark_scale import own_database, spread, timed
+from wowconsole.demo.logins import make_people
+from wowconsole.management.commands.load_demo import publish_rules
 from wowconsole.stack.checks import free_port
 from wowconsole.stack.children import Children
 from wowconsole.stack.processes import Child
@@ -58,7 +60,8 @@ def sockets(count: int) -> Figures:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with own_database():
         _, questions = fill(RULES, SEARCHES, User.objects.create(username="benchmark"))
-        call_command("load_demo", stdout=StringIO())
+        call_command("load_demo", stdout=StringIO())  # without its rules: some are there
+        publish_rules(make_people())
         pks = _make_chats(count)
         web = "wowconsole.asgi:application", _database()
         with serving("echo", "wowconsole.benchmark_echo:application", {}) as echo:

@@ -67,6 +67,7 @@ def fill(units: int, count: int, author: User) -> tuple[EmbeddingIndex, dict[str
     _copy_rules(texts, [int(scene) for scene in of_unit], author)
     vectors = clustered(in_cluster, dice)
     _copy_vectors(index, [int(scene) for scene in of_unit], vectors, dice)
+    _go_on_counting("knowledge_knowledgeunit", "knowledge_revision", "knowledge_hook")
     vocabulary.learn(words.words.tolist())
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no index is built before they are met
@@ -186,6 +187,14 @@ def _copy_vectors(
                 for n, vector in enumerate(near, start + 1)
             )
             _copy(table, rows, types)
+
+
+def _go_on_counting(*tables: str) -> None:
+    """Let rows that are added later have numbers after those that were copied."""
+    sql = "SELECT setval(pg_get_serial_sequence(%s, 'id'), (SELECT max(id) FROM {}))"
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(sql.format(connection.ops.quote_name(table)), [table])
 
 
 def _copy(table: str, rows: Iterable[tuple[Any, ...]], types: Sequence[str] = ()) -> None:

@@ -1,5 +1,7 @@
 """The pages of rules, for those who keep them, strangers and the signed out."""
 
+import re
+
 from django.test import TestCase
 from django.urls import reverse
 
@@ -132,6 +134,11 @@ class UnitDetailTests(PageTests):
 
 
 class UnitFormTests(PageTests):
+    def test_enter_in_a_field_saves_and_does_not_publish(self):
+        html = self.client.get(self.url("unit-create")).content.decode()
+        form = html[html.index('<form method="post" class="columns') :]
+        assert re.search(r'<button type="submit" name="(\w+)"', form)[1] == "draft"
+
     def test_a_rule_is_written_and_published_on_one_page(self):
         data = self.form(questions="my food is cold\nit is cold", publish="1")
         response = self.client.post(self.url("unit-create"), data, follow=True)
