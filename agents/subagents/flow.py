@@ -16,6 +16,8 @@ from agents.subagents.transports import Ear, Heard
 
 ASKED_AT_MOST = 2  # the same question
 CONFIRMED_AT_MOST = 2  # readings back; after that the callee's last word stands
+UNDERSTOOD = 0.5  # of the words of a move, by somebody who interrupts it
+CUT_OFF_AT_MOST = 6  # exchanges: who interrupts everything is asked less and less
 UNMISTAKABLE = ("duration", "money", "date")  # read also where something else was asked
 
 # Why a call ended.
@@ -120,6 +122,22 @@ def note_said(state: State, move: Move) -> None:
         state.offered.append(move.about)
     if move.kind == "confirm":
         state.confirmed += 1
+
+
+def note_cut_off(state: State, move: Move, share: float) -> None:
+    """Note that they interrupted: what they can't have understood is to be said again.
+
+    Args:
+        share: of the words that they can have heard, 0 to 1.
+    """
+    if share >= UNDERSTOOD or state.exchanges > CUT_OFF_AT_MOST:
+        return
+    if move.kind == "greet":
+        state.move = {}
+    elif move.kind in ("ask", "ask_again"):
+        state.asked[move.about] -= 1
+    elif move.kind == "confirm":
+        state.confirmed -= 1
 
 
 def take(card: Card, state: State, heard: Heard, *, line: int, today: date) -> dict[str, Any]:

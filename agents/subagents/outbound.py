@@ -28,7 +28,7 @@ from agents.subagents import (
     register,
     scoring,
 )
-from agents.subagents.cards import CARD, Card, fill, read_card
+from agents.subagents.cards import CARD, Card, blanks, fill, read_card
 from agents.subagents.flow import Move, State
 from agents.subagents.transports import Ear, Heard, Opened, Transport, transport_for
 from agents.subagents.wording import known, template_words, words_for
@@ -90,7 +90,7 @@ async def _card_data(work: Work) -> Data:
 
 
 async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
-    told = dict(work.arguments)
+    told, record = dict(work.arguments), {}
     if name := plan["look_up"]:
         tool = await Tool.objects.filter(name=name, is_active=True).afirst()
         if tool is None:
@@ -100,11 +100,25 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
         answer = await call_tool(tool, asked, key=f"{work.key}-look-up", identified=True)
         if "error" in answer.data:
             raise GaveUp(f"Nobody was called: {answer.data['error']}.")
-        told = answer.data | told
+        record = answer.data
+        told = record | told
     card = fill(plan["card"], told)
-    addresses = plan["addresses"]
-    address = addresses.get(card["whom"]["name"]) or addresses.get("*", "")
+    address = _address(plan["addresses"], card["whom"]["name"], record)
     return card | {"whom": {**card["whom"], "address": address}}
+
+
+def _address(addresses: Mapping[str, str], name: str, record: Data) -> str:
+    """Return the plan's address for a name; "tel:{phone}" takes the phone of the record.
+
+    Of the record alone, never of the arguments: those are words of a model or a customer.
+
+    Raises:
+        GaveUp: the record does not say.
+    """
+    address = addresses.get(name) or addresses.get("*", "")
+    if lacking := sorted(blanks(address) - {key for key, value in record.items() if value}):
+        raise GaveUp(f"Nobody was called: the record of {name} has no {', '.join(lacking)}.")
+    return str(fill({"address": address}, record)["address"])
 
 
 async def _lead(work: Work, card: Card, state: State, line: Transport) -> Outcome:
@@ -150,7 +164,7 @@ async def _unanswered(
 async def _speak(work: Work, card: Card, state: State, line: Transport) -> None:
     """Choose, word, store and say one move. Stored first: what is said stands in the log."""
     move = flow.next_move(card, state)
-    words = await words_for(work, card, state, move)
+    words = await words_for(work, card, state, move, by_voice=not line.outlives_process)
     _believe(work, card, state, words.facts)
     if move.kind not in ("greet", "confirm", "sorry") and _is_settled(card, state, move):
         return  # the model heard what the readers missed: this need not be asked
@@ -159,6 +173,7 @@ async def _speak(work: Work, card: Card, state: State, line: Transport) -> None:
     await _keep(work, state, said, progress=_progress(card, move), tokens=words.tokens)
     spoken = await line.say(words.say)
     if spoken.interrupted:
+        flow.note_cut_off(state, move, len(spoken.said) / max(len(words.say), 1))
         await _keep(work, state, Said("note", f"Interrupted after: {spoken.said}"))
 
 

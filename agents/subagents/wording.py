@@ -27,6 +27,7 @@ from knowledge.quantities import plain, quantities
 
 MODEL, TEMPLATE = "model", "template"
 WORDING_SECONDS = 6.0  # nobody stays on a line that is silent for longer
+SPOKEN_SECONDS = 2.0  # by voice, two seconds of nothing are long
 MOST_WITHHELD = 2  # lines in a row; then the model is not asked any more in this call
 LONGEST_SAY = 240  # characters: about 15 seconds of speech
 LINES_SHOWN = 6
@@ -71,6 +72,11 @@ def template_words(card: Card, state: State, move: Move) -> str:
     return " ".join(_render(f"wording_{card.language}", context).split())
 
 
+def system_words(card: Card) -> str:
+    """Return what the model is told of the whole call."""
+    return _render("system", {"card": card})
+
+
 def _render(part: str, context: dict[str, Any]) -> str:
     template = cast(DjangoTemplate, get_template(f"agents/prompts/outbound/{part}.txt")).template
     return str(template.render(Context(context, autoescape=False, use_l10n=False))).strip()
@@ -82,7 +88,9 @@ def known(card: Card, state: State) -> str:
     return "; ".join(f"{name}: {fact['said'].rstrip('.。!！ ')}" for name, fact in named if fact)
 
 
-async def words_for(work: Work, card: Card, state: State, move: Move) -> Words:
+async def words_for(
+    work: Work, card: Card, state: State, move: Move, *, by_voice: bool = False
+) -> Words:
     """Word a move: ask the model once, and check what it says against the card."""
     step = template_words(card, state, move)
     if move.kind not in WORDED:
@@ -91,14 +99,15 @@ async def words_for(work: Work, card: Card, state: State, move: Move) -> Words:
         return Words(step, why="no release is live")
     if state.withheld >= MOST_WITHHELD:
         return Words(step, why="its words were withheld before")
-    words = await _model_words(work, card, move, step)
+    patience = SPOKEN_SECONDS if by_voice else WORDING_SECONDS
+    words = await _model_words(work, card, move, step, patience)
     state.withheld = 0 if words.by == MODEL else state.withheld + 1
     return words
 
 
-async def _model_words(work: Work, card: Card, move: Move, step: str) -> Words:
+async def _model_words(work: Work, card: Card, move: Move, step: str, seconds: float) -> Words:
     try:
-        async with asyncio.timeout(WORDING_SECONDS):
+        async with asyncio.timeout(seconds):
             completion = await _complete(work, card, step)
     except (engines.EngineUnavailable, TimeoutError):
         return Words(step, why="the engine did not answer in time")
@@ -122,7 +131,7 @@ async def _complete(work: Work, card: Card, step: str) -> engines.Completion:
     shown = [line for line in work.lines if line.speaker != "note"][-LINES_SHOWN:]
     lines = [str(Line(line.speaker, line.text)) for line in shown]
     messages = [
-        {"role": "system", "content": _render("system", {"card": card})},
+        {"role": "system", "content": system_words(card)},
         {"role": "user", "content": _render("turn", {"lines": lines, "step": step})},
     ]
     assert work.release is not None  # noqa: S101 (narrows the type; words_for checked)

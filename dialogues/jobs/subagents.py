@@ -14,6 +14,7 @@ from agents.subagents import (
     callees,
     outbound,
     register,
+    sip,
 )
 from dialogues.jobs import phoning
 from dialogues.models import Handover
@@ -22,7 +23,7 @@ from dialogues.senses import sensing
 CALL = outbound.CALL
 LOOK, HEAR = sensing.LOOK, sensing.HEAR  # registered there
 
-__all__ = ["CALL", "HEAR", "LOOK", "callees", "phoning"]  # importing these makes lines known
+__all__ = ["CALL", "HEAR", "LOOK", "callees", "phoning", "sip"]  # importing these makes lines known
 
 
 async def read_queue(work: Work) -> Outcome:

@@ -371,6 +371,14 @@ class WordingTests(EngineMixin, SimpleTestCase):
             words = asyncio.run(words_for(self.work, self.card, self.state, self.move))
         assert words.why == "the engine did not answer in time"
 
+    def test_by_voice_it_is_waited_for_less(self):
+        self.engine.will(Answer("{}", delay=0.3))
+        with patch("agents.subagents.wording.SPOKEN_SECONDS", 0.05):
+            words = asyncio.run(
+                words_for(self.work, self.card, self.state, self.move, by_voice=True)
+            )
+        assert words.why == "the engine did not answer in time"
+
     def test_a_model_that_is_withheld_twice_is_not_asked_again(self):
         for _ in range(2):
             self.words("How are you today?")
@@ -464,3 +472,29 @@ class LineTests(SimpleTestCase):
         self.addCleanup(FACTORIES.pop, "tested")
         _, outcome = call("tested:1")
         assert outcome.result["outcome"] == "silent"
+
+
+class CutOffTests(SimpleTestCase):
+    """What is said again to somebody who interrupted it."""
+
+    def state_after(self, move, share, exchanges=0):
+        state = State(exchanges=exchanges)
+        flow.note_said(state, move)
+        flow.note_cut_off(state, move, share)
+        return state
+
+    def test_a_greeting_nobody_heard_is_said_again(self):
+        card = read_card(CARD)
+        assert flow.next_move(card, self.state_after(Move("greet"), 0.2)) == Move("greet")
+        assert flow.next_move(card, self.state_after(Move("greet"), 0.8)) != Move("greet")
+
+    def test_a_question_nobody_heard_was_not_asked(self):
+        assert self.state_after(Move("ask", "ready_in"), 0.2).asked == {"ready_in": 0}
+        assert self.state_after(Move("ask", "ready_in"), 0.6).asked == {"ready_in": 1}
+
+    def test_a_reading_back_nobody_heard_does_not_count(self):
+        assert self.state_after(Move("confirm"), 0.0).confirmed == 0
+
+    def test_who_interrupts_everything_is_not_asked_for_ever(self):
+        state = self.state_after(Move("ask", "ready_in"), 0.0, flow.CUT_OFF_AT_MOST)
+        assert state.asked == {"ready_in": 1}

@@ -5,7 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from wowconsole.benchmark_calls import CALLS
 from wowconsole.benchmarks import BENCHMARKS
+
+COUNT = 50
 
 
 class Command(BaseCommand):
@@ -13,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
-        parser.add_argument("--count", type=int, default=50, help="how many measurements")
+        parser.add_argument("--count", type=int, help="how many measurements; 50, or 7 calls")
         parser.add_argument(
             "--units", type=int, help="retrieval: among so many synthetic rules, e.g. 100000"
         )
@@ -27,5 +30,6 @@ class Command(BaseCommand):
         if name == "attacks" and not options["data"]:
             raise CommandError("attacks needs --data DIR: a folder with attacks.jsonl.")
         allowed = {"attacks": ["data"], "quality": ["sets"], "retrieval": ["units"]}.get(name, [])
-        figures = BENCHMARKS[name](options["count"], **{key: options[key] for key in allowed})
+        count = options["count"] or (CALLS if name == "calls" else COUNT)
+        figures = BENCHMARKS[name](count, **{key: options[key] for key in allowed})
         self.stdout.write(json.dumps({"bench": name, **figures}))

@@ -1,0 +1,199 @@
+"""A call by telephone: SIP to a trunk or a PBX, sound by RTP, speech in and out.
+
+A line lives in one process; when that dies, the call is dialled again as far as the job's
+attempts go. Recognising and synthesising are done in threads, so that a worker holds several
+calls. Who may be dialled is settled in `agents.telephone.numbers`.
+"""
+
+import asyncio
+import importlib.util
+import socket
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils import timezone
+
+from agents import hearing, speaking
+from agents.subagents import GaveUp, TryAgain, Work
+from agents.subagents.cards import Card
+from agents.subagents.transports import FACTORIES, Heard, Opened, Spoken
+from agents.telephone import numbers
+
+if TYPE_CHECKING:  # imported where calls are made: the extra may not be there
+    from agents.subagents.talking import Talk
+    from agents.telephone.signalling import Answer, Caller, Signalling
+
+PARTS = ("aiosipua", "aiortp")
+PORTS = (16384, 32766)  # UDP, where SIP_PORTS names none
+AGAIN_SECONDS = 60.0  # until a trunk that failed is tried again
+LAST_SECONDS = 0.3  # between our last word and hanging up: it is still on its way
+BUSY = (486, 600, 603)
+AWAY = (0, 408, 480, 487)  # it rang and nobody came, or the telephone is off
+NOBODY = (404, 410, 484, 604)
+OURS = (401, 403, 407, 415, 488, 606)  # another try would end the same way
+
+
+def missing() -> list[str]:
+    """Return what calls by telephone lack on this installation, a sentence each."""
+    lacking = []
+    if any(importlib.util.find_spec(part) is None for part in PARTS):
+        lacking.append("SIP and RTP: pip install -e '.[speech]'.")
+    if not hearing.can_hear():
+        lacking.append("A recogniser: set SPEECH_URL, or pip install -e '.[speech]'.")
+    if not speaking.can_speak():
+        lacking.append("A voice: set SPEECH_URL and SPEECH_VOICE, or pip install -e '.[speech]'.")
+    if not settings.SIP_ALLOW:
+        lacking.append("Somebody to call: SIP_ALLOW is empty, so every address is refused.")
+    return lacking
+
+
+class SipTransport:
+    """A telephone line to one callee (agents.subagents.transports.Transport)."""
+
+    outlives_process = False
+
+    def __init__(self, address: str, language: str) -> None:
+        self.address, self.language = address, language
+        self.signalling: Signalling | None = None
+        self.talk: Talk | None = None
+
+    async def open(self) -> Opened:
+        """Dial, and wait for an answer.
+
+        Raises:
+            GaveUp: this address is not called from here, or does not exist.
+            TryAgain: the line is out of order.
+        """
+        if self.talk:
+            return Opened.ANSWERED
+        target = await asyncio.to_thread(_permitted, self.address)
+        warming = asyncio.create_task(asyncio.to_thread(hearing.warm_up))  # while it rings
+        try:
+            opened = await self._dial(target)
+        except OSError as error:
+            raise TryAgain(f"The line is out of order: {error}", seconds=AGAIN_SECONDS) from error
+        finally:
+            await asyncio.wait([warming])
+        if opened == Opened.ANSWERED and self.talk and await self.talk.is_machine():
+            return Opened.VOICEMAIL
+        return opened
+
+    async def _dial(self, target: numbers.Target) -> Opened:
+        from agents.subagents.talking import Talk
+        from agents.telephone.signalling import Signalling
+        from agents.telephone.sound import hold_ports, release
+
+        ports, bind = ports_of(settings.SIP_PORTS), settings.SIP_BIND
+        remote = await _resolve(target, bind)
+        for_sound = hold_ports(bind, ports, 2)  # RTP and RTCP; nothing before the answer counts
+        try:
+            [own], sound = hold_ports(bind, ports, 1), int(for_sound[0].getsockname()[1])
+            self.signalling = Signalling(_caller(target), own, sound, remote)
+            answer = await self.signalling.invite(target.uri, settings.SIP_RING_SECONDS)
+        finally:
+            release(for_sound)
+        opened = opened_by(answer)
+        if opened == Opened.ANSWERED:
+            self.talk = Talk(self.signalling.over, self.language)
+            await self.talk.start((bind, sound), answer.remote, answer.payload_type)
+        return opened
+
+    async def say(self, text: str) -> Spoken:
+        return await self.talk.say(text) if self.talk else Spoken("")
+
+    async def hear(self, seconds: float) -> Heard:
+        assert self.talk is not None  # noqa: S101 (nobody hears before the line is open)
+        return await self.talk.hear(seconds)
+
+    async def hang_up(self) -> None:
+        if self.talk and not self.talk.over.is_set():
+            await asyncio.sleep(LAST_SECONDS)
+        await self.release()
+
+    async def release(self) -> None:
+        """Hang up, or stop the ringing, and let go of the sockets."""
+        signalling, talk = self.signalling, self.talk
+        self.signalling = None
+        try:
+            if signalling:
+                await signalling.end()
+        finally:
+            if talk:
+                await talk.close()
+
+
+def _permitted(address: str) -> numbers.Target:
+    """Return whom to call; a refusal is for good."""
+    try:
+        target = numbers.target_of(address)
+        numbers.check_hour(timezone.localtime())
+        numbers.count_call(target)
+    except numbers.Forbidden as refusal:
+        raise GaveUp(f"Nobody was called: {refusal}") from None
+    return target
+
+
+def opened_by(answer: "Answer") -> Opened:
+    """Say in the calling agent's words what came of an INVITE.
+
+    Raises:
+        GaveUp, TryAgain: no call came about, and it was not the callee's doing.
+    """
+    status = answer.status
+    if status == 200:
+        return Opened.ANSWERED
+    if status in BUSY:
+        return Opened.BUSY
+    if status in AWAY:
+        return Opened.NO_ANSWER
+    if status in NOBODY:
+        raise GaveUp("There is nobody at this number.")
+    if status in OURS:
+        raise GaveUp(f"The line refused the call (SIP {status}): our settings need a look.")
+    raise TryAgain(f"The line is out of order (SIP {status}).", seconds=AGAIN_SECONDS)
+
+
+def _caller(target: numbers.Target) -> "Caller":
+    from agents.telephone.signalling import Caller
+
+    name = settings.SIP_FROM or settings.SIP_USER or "console"
+    return Caller(
+        bind=settings.SIP_BIND,
+        advertise=settings.SIP_ADVERTISE,
+        name=name,
+        domain=settings.SIP_TRUNK if target.by_trunk else "",
+        user=settings.SIP_USER if target.by_trunk else "",
+        password=settings.SIP_PASSWORD if target.by_trunk else "",
+    )
+
+
+async def _resolve(target: numbers.Target, bind: str) -> tuple[str, int]:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(target.host, target.port, family=family, type=socket.SOCK_DGRAM)
+    return str(found[0][4][0]), int(found[0][4][1])
+
+
+def ports_of(text: str) -> tuple[int, int]:
+    """Read a range such as "40000-40199"; of nothing it is the usual one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not text:
+        return PORTS
+    first, _, last = text.partition("-")
+    ports = int(first), int(last or first)
+    if not 0 < ports[0] <= ports[1] < 65536:
+        raise ValueError(f"SIP_PORTS is {text!r}; give a range such as 40000-40199.")
+    return ports
+
+
+def _line_to(work: Work, card: Card) -> SipTransport:
+    if lacking := missing():
+        raise GaveUp(f"There is no telephone here. It lacks: {' '.join(lacking)}")
+    return SipTransport(card.address, card.language)
+
+
+for scheme in numbers.SCHEMES:
+    FACTORIES[scheme] = _line_to
