@@ -57,13 +57,14 @@ class ToolForm(forms.ModelForm[Tool]):
         model = Tool
         fields = [
             *("kind", "name", "description", "method", "url", "parameters", "token_setting"),
-            *("confirmation", "personal", "scenes", "timeout_seconds", "largest_answer"),
-            *("cost_per_call", "uses_fixtures", "is_active"),
+            *("confirmation", "occasions", "personal", "scenes", "timeout_seconds"),
+            *("largest_answer", "cost_per_call", "uses_fixtures", "is_active"),
         ]
         labels = {
             "url": "Address",
             "token_setting": "Variable that holds the bearer token",
             "confirmation": "Question before the call",
+            "occasions": "Occasions of a tool that asks first",
             "personal": "Personal data",
             "timeout_seconds": "Timeout, seconds",
             "largest_answer": "Largest answer, bytes",
@@ -78,6 +79,9 @@ class ToolForm(forms.ModelForm[Tool]):
             "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
             "confirmation": "For what can't be undone: the customer is asked this, and the tool "
             "is called after a yes only. Arguments in braces.",
+            "occasions": "Words, separated by commas, in English or Chinese: the tool is offered "
+            "to the model only where the customer speaks of one, or the first rule found of what "
+            "name and description say. Empty: the words of these, for customers too.",
             "personal": "It reads or changes what belongs to one customer: called only for "
             "identified customers.",
             "scenes": "None chosen: every scene.",

@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable
 
 from agents.promising import KINDS, sentences
+from knowledge.quantities import LARGE, PLAIN_WORDS
 
-_RISKY = re.compile(rf"\d|[零一二三四五六七八九十两百半]|{'|'.join(KINDS.values())}", re.IGNORECASE)
+_NUMBERS = rf"\d|[零一二三四五六七八九十两百千万半]|\b({'|'.join([*PLAIN_WORDS, *LARGE])})\b"
+_RISKY = re.compile(rf"{_NUMBERS}|{'|'.join(KINDS.values())}", re.IGNORECASE)
 _END = re.compile(r"[.!?](?=\s)|[。！？；\n]")
 
 

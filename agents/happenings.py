@@ -91,6 +91,8 @@ class Step:
     problems: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)  # of the result: orders to a model
     tool_kind: str = ""
+    # Of each tool that asks first and could be called: why it was offered, "" if it was withheld.
+    offers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

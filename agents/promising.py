@@ -3,8 +3,9 @@
 A figure must stand in a rule that the reply cites, in what a tool told, or in what staff or
 the customer said; a promise (a refund, compensation, a call, a cancellation) and its figures
 in a rule, a tool's result or the words of staff alone: customers may not promise themselves
-anything. That something *was* done, only a tool's result or staff can say. English and
-Chinese, by lists of words: no model is asked, so none can be talked into it.
+anything. That something *was* done, only a tool's result or staff can say. A figure may also
+follow from others by one step of arithmetic (`agents.summing`). English and Chinese, by lists
+of words: no model is asked, so none can be talked into it.
 """
 
 import json
@@ -14,11 +15,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from agents.summing import Figures, figures_in, figures_of, follows
 from knowledge.quantities import (
     CHINESE,
     ENGLISH,
     SECONDS,
     Quantity,
+    counts,
     plain,
     quantities,
     same,
@@ -34,11 +37,12 @@ KINDS = {
     "replacement": r"replace|reship|re-send|resend|new one|exchang|换货|补发|重发|重新发",
     "guarantee": r"guarantee|\bi promise|we promise|保证|承诺|包赔",
 }
-_KINDS = {name: re.compile(words, re.IGNORECASE) for name, words in KINDS.items()}
+KIND_WORDS = {name: re.compile(words, re.IGNORECASE) for name, words in KINDS.items()}
 _WILL = re.compile(
     r"\b(i|we|you|they|it|who|colleague|team|agent|refund|order|voucher|amount)('ll\b| will\b)"
     r"|\bgoing to\b|\bwill be\b|\byou('ll| will)? (get|receive)\b|\bi can (offer|give)\b"
     r"|\bguarantee|\bi promise|\bwe promise|\bentitled to\b"
+    r"|\b(i'm|i am|we're|we are) (\w+ )?\w+ing\b"
     r"|会|将|马上|立即|立刻|保证|承诺|为您(办理|申请|处理|安排)",
     re.IGNORECASE,
 )
@@ -55,7 +59,7 @@ _DONE = re.compile(
     r"|(退款|取消|补发|赔付)(已经?|成功)",
     re.IGNORECASE,
 )
-_NOT = re.compile(
+DENIES = re.compile(
     r"\b(not|cannot|never|unable|nor|without|no longer|no)\b|n't\b|不|无法|没有|未|尚",
     re.IGNORECASE,
 )
@@ -71,7 +75,10 @@ _DAY = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
-_NUMBER_WORD = re.compile(rf"\b({'|'.join(ENGLISH)})\b|[{''.join(CHINESE)}]", re.IGNORECASE)
+_NUMBER_WORD = re.compile(
+    rf"\b({'|'.join(sorted(ENGLISH, key=len, reverse=True))})\b|[{''.join(CHINESE)}]",
+    re.IGNORECASE,
+)
 UNITLESS = ("number", "time")  # "after 7" and "after 7 pm" are one wish
 _SCALES = tuple(sorted(set(SECONDS.values())))
 
@@ -81,11 +88,15 @@ class Source:
     """A text that figures and promises may rest on."""
 
     text: str  # as `plain` returns it
-    is_data: bool = False  # of a program: its numbers carry no units
+    data: Any = None  # of a program: its numbers carry no units
 
     @cached_property
     def quantities(self) -> list[Quantity]:
-        return quantities(self.text)
+        return _counted(self.text)
+
+    @cached_property
+    def figures(self) -> Figures:
+        return figures_of(self.quantities) if self.data is None else figures_in(self.data)
 
     @cached_property
     def numbers(self) -> set[float]:
@@ -102,7 +113,7 @@ class Source:
         """Say whether the text gives the same figure, in words of its own."""
         if any(q.kind == quantity.kind and same(q, quantity) for q in self.quantities):
             return True
-        return (self.is_data or quantity.kind in UNITLESS) and bool(
+        return (self.data is not None or quantity.kind in UNITLESS) and bool(
             self.numbers & _readings(quantity)
         )
 
@@ -139,7 +150,7 @@ def source(text: str) -> Source:
 def result_source(name: str, arguments: dict[str, Any], result: dict[str, Any]) -> Source:
     """Return a tool's result as something to rest on; its name says what was done."""
     words = " ".join([name.replace("_", " "), _dumped(arguments), _dumped(result)])
-    return Source(plain(words), is_data=True)
+    return Source(plain(words), data={"arguments": arguments, "result": result})
 
 
 def _dumped(data: Any) -> str:
@@ -158,7 +169,7 @@ def unbacked(reply: str, grounds: Grounds) -> list[str]:
 
 
 def _claims(sentence: str, grounds: Grounds) -> Iterator[str]:
-    kinds = [name for name, words in _KINDS.items() if words.search(sentence)]
+    kinds = [name for name, words in KIND_WORDS.items() if words.search(sentence)]
     if _QUESTION.search(sentence):
         promise = False  # asking promises nothing, but its figures must be right
     elif _says_done(sentence):
@@ -174,36 +185,44 @@ def _claims(sentence: str, grounds: Grounds) -> Iterator[str]:
 
 def _says_done(sentence: str) -> bool:
     done = _DONE.search(sentence)
-    return bool(done) and not _NOT.search(sentence) and not _IF.search(sentence)
+    return bool(done) and not DENIES.search(sentence) and not _IF.search(sentence)
 
 
 def _promises(sentence: str) -> bool:
-    return bool(_WILL.search(sentence)) and not _NOT.search(sentence)
+    return bool(_WILL.search(sentence)) and not DENIES.search(sentence)
 
 
 def _done(kinds: Iterable[str], grounds: Grounds) -> bool:
     """Say whether somebody reports such a deed; one without a kind needs any deed at all."""
     if not grounds.deeds:
         return False
-    return all(any(_KINDS[kind].search(each.text) for each in grounds.deeds) for kind in kinds)
+    return all(any(KIND_WORDS[kind].search(each.text) for each in grounds.deeds) for kind in kinds)
 
 
 def _is_named(kind: str, grounds: Grounds) -> bool:
     if kind == "call" and grounds.hands_over:
         return True
-    return any(_KINDS[kind].search(each.text) for each in grounds.firm)
+    return any(KIND_WORDS[kind].search(each.text) for each in grounds.firm)
 
 
 def _figures(sentence: str, sources: list[Source]) -> Iterator[str]:
     text = _PLACE_IN_LIST.sub("", sentence)
-    for quantity in quantities(text):
-        idiom = _IDIOM.fullmatch(quantity.text.replace("-", " "))
-        if not idiom and not any(each.holds(quantity) for each in sources):
+    for quantity in _counted(text):
+        if _IDIOM.fullmatch(quantity.text.replace("-", " ")):
+            continue
+        if any(each.holds(quantity) for each in sources):
+            continue
+        if not follows(quantity, text, [each.figures for each in sources]):
             yield quantity.text
     if not _QUESTION.search(text):
         for day in _DAY.findall(text):
             if not any(day.lower() in each.days for each in sources):
                 yield day
+
+
+def _counted(text: str) -> list[Quantity]:
+    read = quantities(text)
+    return [*read, *counts(text, read)]
 
 
 def _readings(quantity: Quantity) -> set[float]:

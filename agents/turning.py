@@ -11,7 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents import breaking, budgeting, composing, engines
+from agents import breaking, budgeting, composing, engines, occasions
 from agents.actions import DialogueAction, UnreadableAction, action_schema, parse_action
 from agents.budgeting import Budget, Spent
 from agents.gating import Gate
@@ -57,17 +57,16 @@ class Running:
 
 async def begin(context: TurnContext, found: Sequence[Found]) -> Running:
     rules = await sync_to_async(_as_rules)(context, found)
-    best = max(found, key=lambda item: item.similarity, default=None)
-    return await begin_with(context, rules, best)
+    turn = await begin_with(context, rules)
+    turn.best = max(found, key=lambda item: item.similarity, default=None)
+    return turn
 
 
-async def begin_with(
-    context: TurnContext, rules: Sequence[Rule], best: Found | None = None
-) -> Running:
+async def begin_with(context: TurnContext, rules: Sequence[Rule]) -> Running:
     """Return a turn that reads these rules, whatever a search would find."""
     budget = budgeting.budget_of(context.release, context.money_left)
     tools = await _tools_of(context)
-    return Running(context, tools, list(rules), list(context.lines), budget, best=best)
+    return Running(context, tools, list(rules), list(context.lines), budget)
 
 
 def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
@@ -76,7 +75,13 @@ def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
         pks = [item.revision_id for item in found]
         risks = dict(Revision.objects.filter(pk__in=pks).values_list("unit_id", "risk"))
     return [
-        Rule(item.unit_id, item.condition, item.content, risks.get(item.unit_id, "low"))
+        Rule(
+            item.unit_id,
+            item.condition,
+            item.content,
+            risks.get(item.unit_id, "low"),
+            item.similarity,
+        )
         for item in found
     ]
 
@@ -114,9 +119,9 @@ async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Del
     Raises:
         EngineUnavailable: no answer in time, or the breaker is open.
     """
-    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn))
-    turn.allowed = {tool["name"]: tool for tool in tools}
-    schema = action_schema(tools=tools, unit_ids=[rule.id for rule in turn.rules])
+    turn.allowed = _allowed(turn, step)
+    unit_ids = [rule.id for rule in turn.rules]
+    schema = action_schema(tools=list(turn.allowed.values()), unit_ids=unit_ids)
     turn.spent.steps += 1
     started = time.perf_counter()
     try:
@@ -129,6 +134,14 @@ async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Del
         raise error.cause from error
     finally:
         _count(turn, step, started)
+
+
+def _allowed(turn: Running, step: Step) -> dict[str, dict[str, Any]]:
+    """Return the tools that can be called now: their identifiers known, their occasion given."""
+    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn))
+    callable_now = [turn.tools[tool["name"]] for tool in tools]
+    step.offers = occasions.offers(callable_now, turn.lines, turn.rules)
+    return {tool["name"]: tool for tool in tools if step.offers.get(tool["name"], "no question")}
 
 
 class _Counted(Exception):

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from agents import cataloguing, importing, revising
+from agents import cataloguing, importing, occasions, revising
 from agents.forms_arguments import ArgumentsForm
 from agents.forms_tools import FixtureForm, ToolForm
 from agents.models import Release, Tool, ToolCall, ToolFixture, ToolRevision
@@ -62,6 +62,7 @@ def _detail(
         "fixtures": tool.fixtures.select_related("created_by")[:FIXTURES_SHOWN],
         "revisions": tool.revisions.select_related("by")[:REVISIONS_SHOWN],
         "releases": Release.objects.filter(tools__contains=[tool.name])[:RELEASES_SHOWN],
+        "occasions": occasions.words_of(tool) if tool.is_irreversible else [],
         "changes": revising.of_offer(tool) if tool.held_at and tool.offered else [],
         "offer_id": importing.offer_id(tool.offered) if tool.offered else "",
     }

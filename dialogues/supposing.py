@@ -71,7 +71,11 @@ def run(job: Job) -> None:
         return
     jobs.advance(job, done=0, note="Asking the model again")
     shown = _shown(row)
-    rules = [Rule(each.unit_id, each.condition, each.content, each.risk) for each in shown]
+    near = dict(row.turn.units.values_list("unit_id", "similarity"))
+    rules = [
+        Rule(each.unit_id, each.condition, each.content, each.risk, near.get(each.unit_id) or 0.0)
+        for each in shown
+    ]
     action = rehearsed(_context(row), rules)
     jobs.advance(job, done=1, note="Asked")
     told = [{"unit_id": e.unit_id, "revision_id": e.pk, "title": e.title} for e in shown]

@@ -99,13 +99,21 @@ def _asked(model: str, step: dict[str, Any]) -> Moment:
     about = "about " if step.get("is_estimate") else ""
     again = " once more" if step.get("is_retry") else ""
     said = f"{model} was asked{again}: {about}{tokens} tokens in {step.get('engine_ms', 0):.0f} ms."
+    offers = [_offer(name, why) for name, why in step.get("offers", {}).items()]
     if fault := step.get("fault"):
         words = FAULTS.get(fault, fault)
-        return Moment(f"{said} What it wrote {words}.", step.get("problems", []), is_trouble=True)
+        details = [*step.get("problems", []), *offers]
+        return Moment(f"{said} What it wrote {words}.", details, is_trouble=True)
     if not step.get("output"):
-        return Moment(f"{said} It did not answer.", is_trouble=True)
+        return Moment(f"{said} It did not answer.", offers, is_trouble=True)
     action = step_action(step)
-    return Moment(f"{said} It chose: {action.get('name', 'nothing readable')}.")
+    return Moment(f"{said} It chose: {action.get('name', 'nothing readable')}.", offers)
+
+
+def _offer(name: str, why: str) -> str:
+    if why:
+        return f"{name}, which can't be undone, was offered: {why}."
+    return f"{name}, which can't be undone, was withheld: nobody spoke of what it does."
 
 
 def _called(step: dict[str, Any]) -> Moment:

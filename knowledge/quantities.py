@@ -1,6 +1,6 @@
 """Numbers with their units in English and Chinese text. Knows nothing of Django.
 
-It knows no number words beyond "twelve", no fractions but "half", and no sums.
+It knows no number words beyond "nine thousand", no fractions but "half", and no sums.
 """
 
 import re
@@ -52,15 +52,38 @@ MONTHS = {
     for number, names in enumerate(MONTH_NAMES.split(), start=1)
     for name in names.split("/")
 }
-NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve"
+NUMBER_NAMES = """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen
+"""
+TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
+NUMBER_WORDS, TENS = NUMBER_NAMES.split(), TENS_NAMES.split()
+LARGE = {"hundred": 100, "thousand": 1000}
+PLAIN_WORDS: dict[str, float] = {
+    **{word: number for number, word in enumerate(NUMBER_WORDS, start=1)},
+    **{word: 10 * number for number, word in enumerate(TENS, start=2)},
+}
 ENGLISH: dict[str, float] = {
-    **{word: number for number, word in enumerate(NUMBER_WORDS.split(), start=1)},
+    **PLAIN_WORDS,
+    **{
+        f"{ten}{between}{word}": PLAIN_WORDS[ten] + PLAIN_WORDS[word]
+        for ten in TENS
+        for between in "- "
+        for word in NUMBER_WORDS[:9]
+    },
+    **{
+        f"{word} {large}": factor * PLAIN_WORDS.get(word, 1)
+        for word in ("a", *NUMBER_WORDS[:9])
+        for large, factor in LARGE.items()
+    },
     "a": 1,
     "an": 1,
     "half": 0.5,
 }
 CHINESE = {sign: float(number) for number, sign in enumerate("零一二三四五六七八九")}
 CHINESE |= {"两": 2, "半": 0.5}
+CHINESE_LARGE = {"十": 10, "百": 100, "千": 1000}
+CLASSIFIERS = "笔件个次张份单项条台部套只盒袋箱瓶"  # words between a number and what is counted
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -73,16 +96,19 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 _DIGITS = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_WORDS = rf"\b(?:half an?|{'|'.join(ENGLISH)})\b|[零一二两三四五六七八九十百半]{{1,9}}"
+_CHINESE_WORDS = "[零一二两三四五六七八九十百千万半]"
+_ENGLISH_WORDS = _any_of(ENGLISH)
+_WORDS = rf"\b(?:half an?\b|{_ENGLISH_WORDS})|{_CHINESE_WORDS}{{1,9}}"
 _UNITS = {**SECONDS, **WORKING, **CURRENCIES, **MEASURES, **dict.fromkeys(PERCENT)}
 _SPOKEN = [name for name in _UNITS if name[0].isalpha()]
 _SYMBOLS = [name for name in CURRENCIES if len(name) < 4 and name not in {"元", "块"}]
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_DAY = r"(?:[12]\d|3[01]|0?[1-9])"  # of a month: "50 may" is no date
 FOUND = re.compile(
-    rf"(?P<iso>\b\d{{4}}-\d\d?-\d\d?\b)"
-    rf"|(?P<day_first>\b\d\d?(?:st|nd|rd|th)? (?:{_MONTH})\b(?:,? \d{{4}}\b)?)"
-    rf"|(?P<month_first>\b(?:{_MONTH}) \d\d?(?:st|nd|rd|th)?\b(?:,? \d{{4}}\b)?)"
-    r"|(?P<chinese_date>(?:\d{4}年)?\d\d?月\d\d?[日号])"
+    rf"(?P<iso>\b\d{{4}}-(?:1[0-2]|0?[1-9])-{_DAY}\b)"
+    rf"|(?P<day_first>\b{_DAY}(?:st|nd|rd|th)? (?:{_MONTH})\b(?:,? \d{{4}}\b)?)"
+    rf"|(?P<month_first>\b(?:{_MONTH}) {_DAY}(?:st|nd|rd|th)?\b(?:,? \d{{4}}\b)?)"
+    rf"|(?P<chinese_date>(?:\d{{4}}年)?(?:1[0-2]|0?[1-9])月{_DAY}[日号])"
     r"|(?P<clock>\b\d\d?(?::\d\d)?\s?[ap]\.?m\b\.?|\b\d\d?:\d\d\b|\bnoon\b|\bmidnight\b"
     r"|(?:上午|下午|晚上)?\d\d?[点:]\d{0,2})"
     rf"|(?P<symbol>{_any_of(_SYMBOLS)})\s?(?P<amount>{_DIGITS})"
@@ -90,6 +116,14 @@ FOUND = re.compile(
     rf"|(?P<number>{_DIGITS})[\s-]?(?P<unit>{_any_of(_UNITS)})"
     rf"|(?P<word>{_WORDS})[\s-]?(?P<word_unit>{_any_of(_SPOKEN)})"
     rf"|(?P<bare>{_DIGITS})",
+    re.IGNORECASE,
+)
+# "One" and "a" count nothing in particular, nor do "two-factor", "第二个" and "four digits".
+_COUNTED = re.compile(
+    rf"(?<![\w-])(?!one\b|an?\b|half\b|a )(?P<word>{_ENGLISH_WORDS})(?![\w-])"
+    r"(?! (?:digit|letter|character|number|step)s?\b| of (?:you|us|them)\b)"
+    rf"|(?<!第)(?<!{_CHINESE_WORDS})(?P<sign>(?!一[{CLASSIFIERS}]){_CHINESE_WORDS}{{1,9}})"
+    rf"(?=[{CLASSIFIERS}])",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\s?(?:to|or|and|-|–|~|至|到)\s?", re.IGNORECASE)
@@ -122,6 +156,18 @@ def quantities(text: str) -> list[Quantity]:
     """Return the quantities of a text that went through `plain`, in reading order."""
     found = [_read(match) for match in FOUND.finditer(text)]
     return list(_with_units_of_ranges(text, found))
+
+
+def counts(text: str, read: Iterable[Quantity]) -> Iterator[Quantity]:
+    """Yield the number words of a text that carry no unit ("two refunds", "三件"), from two on.
+
+    `read` are its quantities, which are not counted again.
+    """
+    taken = {place for item in read for place in range(item.start, item.end)}
+    for match in _COUNTED.finditer(text):
+        if match.start() not in taken:
+            value = _number(match.group())
+            yield Quantity("number", value, "", match.group(), match.start(), match.end())
 
 
 def same(left: Quantity, right: Quantity) -> bool:
@@ -196,8 +242,10 @@ def _number(text: str) -> float:
 def _chinese(text: str) -> float:
     total, digit = 0.0, 0.0
     for sign in text:
-        if sign in "十百":
-            total += (digit or 1) * (10 if sign == "十" else 100)
+        if sign == "万":
+            total, digit = 10_000 * (total + digit or 1), 0.0
+        elif sign in CHINESE_LARGE:
+            total += (digit or 1) * CHINESE_LARGE[sign]
             digit = 0.0
         else:
             digit = CHINESE[sign]

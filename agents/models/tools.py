@@ -64,6 +64,9 @@ class Tool(models.Model):
     # What the customer is asked before the call, with arguments in braces; empty: nothing is.
     # For what can't be undone: "Shall I cancel order {order_id}?"
     confirmation = models.CharField(max_length=200, blank=True)
+    # Of a tool that asks first: words of which somebody has to speak before a model may choose
+    # it, separated by commas; empty: those of name and description (agents/occasions.py).
+    occasions = models.CharField(max_length=300, blank=True)
     # It reads or changes what belongs to one customer: called only once that is identified.
     personal = models.BooleanField(default=False)
     largest_answer = models.PositiveIntegerField(default=LARGEST_ANSWER)  # bytes

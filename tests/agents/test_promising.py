@@ -52,14 +52,93 @@ class FigureTests(SimpleTestCase):
         assert claims("Was it more than $80?") == ["$80"]
 
     def test_manners_of_speaking_are_no_figures(self):
-        for reply in ("Just a second.", "One minute, please.", "1. Open the app.\n2. Tap Help."):
+        for reply in (
+            "Just a second.",
+            "One minute, please.",
+            "1. Open the app.\n2. Tap Help.",
+            "One of our colleagues is on it, for the two of you.",
+            "It has four digits.",
+            "We use two-factor codes.",
+            "一个同事会看第二个订单。",
+        ):
             assert claims(reply) == [], reply
+
+    def test_number_words_without_a_unit_need_a_source_too(self):
+        for reply, claim in (
+            ("You can have two refunds.", "two"),
+            ("There are twenty-five items in it.", "twenty-five"),
+            ("您有三件商品。", "三"),
+        ):
+            assert claims(reply) == [claim], reply
+        assert claims("You can have two refunds.", rules=[source("At most 2 refunds.")]) == []
+        assert claims("您有三件商品。", said=[source("我买了3件")]) == []
+        assert claims("Within thirty days.", rules=[source("30 days")]) == []
+        assert claims("赔付两千元。", rules=[source("赔付20元")]) == ["两千元"]
+
+    def test_dates_that_no_calendar_has_are_not_read_as_dates(self):
+        assert claims("Call 45 may 99.") == ["45", "99"]
 
     def test_chinese(self):
         rule = source("订单超时,赔付5元优惠券,3个工作日内到账")
         assert claims("我们会赔付5元优惠券。", rules=[rule]) == []
         assert claims("我们会赔付50元优惠券。", rules=[rule]) == ["50元"]
         assert claims("两天内到账。", rules=[rule]) == ["两天"]
+
+
+class SumTests(SimpleTestCase):
+    order = result_source(
+        "get_order",
+        {"order_id": "GW1002"},
+        {"items": [{"name": "Soup", "price": 12.5}, {"name": "Tea", "price": 7.5}]},
+    )
+    fee = source("When a customer asks about fees. Delivery costs $3.99, and we keep 10%.")
+
+    def test_what_follows_in_one_step_may_be_said(self):
+        for reply in (
+            "That is $20.00 in total.",
+            "Your two items cost $20.",
+            "With delivery the soup comes to $16.49.",
+            "With delivery all comes to $23.99.",
+            "The soup costs $5 more.",
+            "After the 10% fee you get $11.25 back for the soup.",
+        ):
+            assert claims(reply, told=[self.order], rules=[self.fee]) == [], reply
+
+    def test_what_does_not_may_not(self):
+        for reply, claim in (
+            ("That is $21.00 in total.", "$21.00"),
+            ("That is 20 hours in total.", "20 hours"),
+            ("It costs $16.49.", "$16.49"),  # and what it is made of is not said
+            ("Your three items cost $20.", "three"),
+            ("After the 20% fee you get $10 back.", "20%"),
+        ):
+            assert claim in claims(reply, told=[self.order], rules=[self.fee]), reply
+
+    def test_currencies_do_not_add_up(self):
+        rules = [source("Delivery costs €3, packing $4.")]
+        assert claims("Together that is $7.", rules=rules) == ["$7"]
+
+    def test_pieces_times_a_price(self):
+        rules, said = [source("A pizza costs $12.")], [source("Three pizzas, please.")]
+        assert claims("At $12 each that is $36.", rules=rules, said=said) == []
+        assert claims("At $12 each that is $48.", rules=rules, said=said) == ["$48"]
+
+    def test_quantities_of_a_list_count(self):
+        rows = [{"sku": "a", "quantity": 2, "price": 4}, {"sku": "b", "quantity": 1, "price": 9.5}]
+        told = [result_source("basket", {}, {"rows": rows})]
+        assert claims("Three items for $17.50.", told=told) == []
+        assert claims("一共三件,总计17.5元。", told=told) == []
+
+    def test_nothing_is_derived_from_a_crowd_of_figures(self):
+        prices = source(" ".join(f"${number}" for number in range(100, 115)))
+        assert claims("Together that is $205.", rules=[prices]) == ["$205"]
+
+    def test_a_promised_sum_needs_firm_terms(self):
+        said = [source("I paid $30 and $12 for it.")]
+        rules = [source("We refund cold food.")]
+        promise = "We will refund $42 in total."
+        assert claims(promise, rules=rules, said=said) == ["$42"]
+        assert claims("You paid $42 in total.", rules=rules, said=said) == []
 
 
 class PromiseTests(SimpleTestCase):
@@ -70,6 +149,12 @@ class PromiseTests(SimpleTestCase):
         rule = source("If the food is cold we refund it.")
         assert claims(promise, rules=[rule]) == []
         assert claims(promise, staff=[source("I refund this one, sorry!")]) == []
+
+    def test_what_is_being_done_is_promised_too(self):
+        promise = "It is still preparing, so I'm cancelling it."
+        assert claims(promise) == [promise]
+        assert claims(promise, rules=[source("You can cancel free of charge.")]) == []
+        assert claims("I'm passing you to a colleague.") == []
 
     def test_customers_promise_themselves_nothing(self):
         said = [source("Promise me a $500 refund. You will refund $500, right?")]

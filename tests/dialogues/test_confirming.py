@@ -88,6 +88,42 @@ class ConfirmationTests(EngineMixin, TestCase):
         await self.says(conversation, "no, the other order")
         assert self.shop.requests == []
 
+    async def job_ends(self, conversation, reply):
+        """A job brings something meanwhile, and the agent tells of it."""
+        data = {"id": "j", "name": "call", "state": "done", "arguments": {}, "result": {"in": 5}}
+        await sync_to_async(services.append)(
+            conversation=conversation, kind=EventKind.JOB, role=Role.SYSTEM, data=data
+        )
+        self.engine.will(says(reply))
+        await answering.answer_conversation(conversation.pk)
+        assert (await sync_to_async(texts)(conversation))[-1] == reply
+
+    async def test_a_job_that_reports_meanwhile_leaves_the_question_standing(self):
+        conversation = await self.asked()
+        await self.job_ends(conversation, "The shop says hello.")
+        self.engine.will(says("It is cancelled."))
+        await self.says(conversation, "Yes")
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/"]
+        self.engine.will(says("Glad to help."))
+        await self.says(conversation, "Yes")
+        assert len(self.shop.requests) == 1
+
+    async def test_not_if_the_agent_asked_something_else_with_it(self):
+        conversation = await self.asked()
+        await self.job_ends(conversation, "The shop says hello. Do you want to wait?")
+        self.engine.will(says("Good."))
+        await self.says(conversation, "Yes")
+        assert self.shop.requests == []
+
+    async def test_nor_if_the_customer_spoke_of_something_else(self):
+        conversation = await self.asked()
+        self.engine.will(says("Until late."))
+        await self.says(conversation, "How long are you open")
+        await self.job_ends(conversation, "The shop says hello.")
+        self.engine.will(says("Yes what."))
+        await self.says(conversation, "Yes")
+        assert self.shop.requests == []
+
     async def test_training_learns_the_call_and_the_reply_after_it(self):
         conversation = await self.asked()
         self.engine.will(says("It is cancelled."))

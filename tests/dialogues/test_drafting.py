@@ -41,9 +41,9 @@ class DraftCase(EngineMixin, TransactionTestCase):
 
 class ReplyTests(DraftCase):
     def test_it_is_what_the_agent_would_say(self):
-        self.engine.will(says("It comes at six."))
+        self.engine.will(says("It comes soon."))
         draft = self.draft()
-        assert (draft.text, draft.source) == ("It comes at six.", DraftSource.ENGINE)
+        assert (draft.text, draft.source) == ("It comes soon.", DraftSource.ENGINE)
         assert (draft.release, draft.job.state) == (self.release.name, JobState.DONE)
         assert "Where is my order?" in json.dumps(self.engine.requests[0]["messages"])
         assert self.conversation.events.count() == 1  # the customer saw nothing of it

@@ -37,6 +37,7 @@ from wowconsole.errors import Refused
 
 MOST_MESSAGES = 7  # few, since a later answer covers what is lost before it
 PAST = timedelta(minutes=1)
+HANDING_BACK = ["hand back", "hand back", "hand back with a summary"]
 
 
 class InThisThread(Socket):
@@ -56,7 +57,7 @@ class Talk(RuleBasedStateMachine):
         self.staff = [make_user("operator"), make_user("admin")]
         self.said = {}  # client_id → seq, of what was acknowledged
         self.ended_by_customer = False
-        self.seen_by_people = set()  # client_ids of what was there when a person had control
+        self.dealt_with = set()  # client_ids of what a person answered, or says they saw to
         self.processes = []  # turns as the processes that run them hold them, dead ones too
         self.client = {}  # seq → event, as the customer's window has it
         self.checked = 0  # seq up to which the log was checked
@@ -81,8 +82,6 @@ class Talk(RuleBasedStateMachine):
             assert self.fresh().closed_at
             return
         self.said[client_id] = event.seq
-        if self.fresh().control == Control.HUMAN:
-            self.seen_by_people.add(client_id)
         if heard:
             self.take_up()
 
@@ -185,7 +184,7 @@ class Talk(RuleBasedStateMachine):
         self.act_as_staff("take", number, force=True)
 
     @rule(
-        action=st.sampled_from(["take", "answer", "assign", "release", *["hand back"] * 3]),
+        action=st.sampled_from(["take", "answer", "assign", "release", *HANDING_BACK]),
         number=st.integers(0, 1),
         force=st.booleans(),
     )
@@ -197,14 +196,17 @@ class Talk(RuleBasedStateMachine):
                     control.take_control(conversation=talk, by=person, force=force)
                 case "answer":
                     services.reply_as_staff(conversation=talk, by=person, text="Person")
+                    self.dealt_with |= set(self.said)
                 case "assign":
                     control.assign(conversation=talk, to=person, by=self.staff[0])
                 case "release":
                     control.release(conversation=talk, by=person)
+                case "hand back":
+                    services.hand_back(conversation=talk)
                 case _:
+                    held = self.fresh().control == Control.HUMAN
                     services.hand_back(conversation=talk, summary="Looked into it.")
-        if self.fresh().control == Control.HUMAN:
-            self.seen_by_people |= set(self.said)
+                    self.dealt_with |= set(self.said) if held else set()
 
     @invariant()
     def the_log_has_no_gaps(self):
@@ -229,6 +231,31 @@ class Talk(RuleBasedStateMachine):
         assert self.running().count() <= 1
         for turn in self.conversation.turns.all():
             assert turn.events.filter(kind=EventKind.MESSAGE).count() <= 1
+
+    @invariant()
+    def each_reply_answers_what_nobody_has_answered(self):
+        answered_seq = staff_seq = 0
+        for event in self.conversation.events.order_by("seq"):
+            if event.kind != EventKind.MESSAGE or event.role == Role.CUSTOMER:
+                continue
+            if event.role == Role.STAFF:
+                staff_seq = event.seq
+                continue
+            asked_seq = event.turn.asked_seq
+            news = [seq for seq in self.said.values() if answered_seq < seq <= asked_seq]
+            assert news
+            assert max(news) > staff_seq
+            answered_seq = asked_seq
+
+    @invariant()
+    def the_agent_owes_what_nobody_has_answered(self):
+        state = self.fresh()
+        if state.closed_at or state.control == Control.HUMAN or self.running().exists():
+            return
+        newest = max(self.said, key=self.said.__getitem__, default=None)
+        is_open = newest is not None and newest not in self.dealt_with
+        owed = Conversation.objects.unanswered(after_seconds=0).filter(pk=state.pk).exists()
+        assert owed == (is_open and not self._answered(self.said[newest]))
 
     @invariant()
     def who_waits_has_a_place_and_who_is_with_a_person_a_holder(self):
@@ -272,12 +299,13 @@ class Talk(RuleBasedStateMachine):
             self._finish(answering.with_parts(turn.pk))
 
     def _is_dealt_with(self, client_id, seq):
-        answered = self.conversation.turns.filter(
-            asked_seq__gte=seq, events__kind=EventKind.MESSAGE
-        )
-        state = self.fresh()
-        with_people = state.control != Control.BOT or client_id in self.seen_by_people
-        return with_people or self.ended_by_customer or answered.exists()
+        with_people = self.fresh().control == Control.HUMAN or client_id in self.dealt_with
+        return with_people or self.ended_by_customer or self._answered(seq)
+
+    def _answered(self, seq):
+        """Say whether the agent has replied to what stands at `seq`."""
+        turns = self.conversation.turns.filter(asked_seq__gte=seq)
+        return turns.filter(events__kind=EventKind.MESSAGE).exists()
 
 
 class StateTests(TestCase):

@@ -141,6 +141,15 @@ class PageTests(WhatIfTestCase):
         assert near.live.title in page or "No other rule comes near" in page
         assert "Engine calls" in page
 
+    def test_offers_are_told_with_their_reason(self):
+        offers = {"refund": "the customer said “money back”", "cancel": ""}
+        self.turn.steps = [{**self.turn.steps[0], "offers": offers}]
+        self.turn.save()
+        self.client.force_login(self.reviewer)
+        page = self.page()
+        assert "was offered: the customer said “money back”" in page
+        assert "was withheld: nobody spoke of what it does" in page
+
     def test_trouble_is_told(self):
         step = {**self.turn.steps[0], "fault": "unbacked", "problems": ["$50"]}
         self.turn.steps = [step]

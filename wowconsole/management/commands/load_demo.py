@@ -89,7 +89,7 @@ def load_orders() -> None:
 def load_tools() -> None:
     for tool in read("tools.json"):
         fields = {name: tool[name] for name in ("description", "method", "parameters")}
-        fields["confirmation"] = tool.get("confirmation", "")
+        fields |= {name: tool.get(name, "") for name in ("confirmation", "occasions")}
         fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
         if not Tool.objects.filter(name=tool["name"]).exists():
             save_tool(tool=Tool(name=tool["name"], **fields), by=None, note="The demo's own")

@@ -1,0 +1,97 @@
+"""When a tool that can't be undone is offered to a model: once somebody has spoken of what it does.
+
+Spoken of by the customer's last lines, by the rule found first (unless it denies it), or by a
+found rule that names the tool. By words, in English and Chinese, never by a model.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from agents.models import Tool
+from agents.promising import DENIES, KIND_WORDS, sentences
+from agents.prompting import LINES_SHOWN, Line, Rule
+from knowledge.comparing import IDLE
+from knowledge.quantities import plain
+
+# Cosine from which the rule found first speaks for the case. Of the 31 steps of the demo's talks
+# that refund or cancel the tool is offered in 10, with the demo's own lists of words in 29, and
+# where another step is right in 64 and 120 of 781; of 36 wordings of "Where is my order?" in
+# none. From .84 on these were 27, 30, 148, 164 and 7 (measured on 2026-11-23).
+SPEAKS = 0.9
+WEAK_WORDS = "already any being can cannot least may more most new only some still yet"
+WEAK = {*IDLE, *WEAK_WORDS.split()}
+_WORD = re.compile(r"[a-z]{3,}|[\u4e00-\u9fff]{2,4}")
+_FIRST_SENTENCE = re.compile(r"^.*?(?:[.。](?=\s|$)|$)", re.DOTALL)
+
+
+def words_of(tool: Tool) -> list[str]:
+    """Return the words and phrases by which customers speak of what a tool does."""
+    listed = [word.strip() for word in re.split(r"[,，、]", tool.occasions) if word.strip()]
+    return listed or deeds_of(tool)
+
+
+def deeds_of(tool: Tool) -> list[str]:
+    """Return what a tool does, in words of its name and of its description's first sentence.
+
+    Less those of its arguments, which say what it acts on. Rules are read by these alone: one
+    that speaks of cold food may well refuse a refund.
+    """
+    first = _FIRST_SENTENCE.match(tool.description)
+    said = f"{tool.name} {first[0] if first else ''}".lower()
+    objects = " ".join(tool.parameters.get("properties", {})).lower()
+    known = {*_WORD.findall(objects.replace("_", " ")), *WEAK}
+    return [
+        word for word in dict.fromkeys(_WORD.findall(said.replace("_", " "))) if word not in known
+    ]
+
+
+def reason(tool: Tool, lines: Sequence[Line], rules: Sequence[Rule]) -> str:
+    """Return why a tool is offered, "" if it is withheld. `rules` are those found, best first."""
+    spoken = _pattern(tuple(words_of(tool)))
+    for line in reversed(lines[-LINES_SHOWN:]):
+        if line.role == "customer" and (found := spoken.search(plain(line.text))):
+            return f"the customer said “{found[0]}”"
+    deeds = _pattern(tuple(deeds_of(tool)))
+    for place, rule in enumerate(rules):
+        if re.search(rf"\b{re.escape(tool.name)}\b", rule.content):
+            return f"rule #{rule.id} names it"
+        speaks = place == 0 and rule.similarity >= SPEAKS
+        if speaks and (said := _affirmed(deeds, rule.content)):
+            return f"rule #{rule.id} says “{said}”"
+    return ""
+
+
+def _affirmed(deeds: re.Pattern[str], text: str) -> str:
+    for sentence in sentences(text):
+        if (found := deeds.search(sentence)) and not DENIES.search(sentence):
+            return found[0]
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Match any of the words in any form, and others for the same deed ("money back")."""
+    alike = [kind.pattern for kind in KIND_WORDS.values() if any(map(kind.search, words))]
+    parts = [*map(_forms, words), *alike]
+    return re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
+
+
+def _forms(phrase: str) -> str:
+    if not phrase.isascii():
+        return re.escape(phrase)
+    return r"\b" + r"\s+".join(_form(word) for word in phrase.split()) + r"\b"
+
+
+def _form(word: str) -> str:
+    """Match "refunded" and "refunding" for "refund"; short words only with an s."""
+    if len(word) < 4:
+        return re.escape(word) + "s?"
+    base = word.rstrip("ey") if len(word) > 4 else word
+    return re.escape(base) + r"\w{0,4}"
+
+
+def offers(tools: Iterable[Tool], lines: Sequence[Line], rules: Sequence[Rule]) -> dict[str, str]:
+    """Return of each tool that asks first why it is offered, "" where it is withheld."""
+    asking = (tool for tool in tools if tool.is_irreversible)
+    return {tool.name: reason(tool, lines, rules) for tool in asking}
