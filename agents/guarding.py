@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents import composing, parroting, promising
+from agents import addressing, composing, parroting, promising
 from agents.actions import BUILT_IN, HANDOFF, REPLY, DialogueAction
 from agents.happenings import Step
 from agents.models import Composition
@@ -61,7 +61,7 @@ def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     written = [composing.as_written([rule], turn.lines).text for rule in turn.cited(action)]
     if action.name not in BUILT_IN or action.reply in (*written, "\n".join(written)):
         return []
-    problems = promising.unbacked(action.reply, _grounds(turn, action, turn.cited(action)))
+    problems = _unsourced(turn, action, turn.cited(action))
     if copied := _copied(turn, action):
         problems.append(f"these words, which are not yours to repeat: {copied}")
     return problems
@@ -92,9 +92,14 @@ def _silent_source(turn: Running, action: DialogueAction) -> Rule | None:
     for rule in turn.rules:
         if rule in cited:
             continue
-        if not promising.unbacked(action.reply, _grounds(turn, action, [*cited, rule])):
+        if not _unsourced(turn, action, [*cited, rule]):
             return rule
     return None
+
+
+def _unsourced(turn: Running, action: DialogueAction, rules: list[Rule]) -> list[str]:
+    grounds = _grounds(turn, action, rules)
+    return promising.unbacked(action.reply, grounds) + addressing.unsourced(action.reply, grounds)
 
 
 def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Grounds:
@@ -103,8 +108,9 @@ def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Ground
     said: list[Source] = []
     for line in turn.lines:
         if line.role == "tool":
-            # What a refusal says may be repeated, but proves no deed.
-            (said if "error" in line.result else told).append(_result(line))
+            # What a refusal or the customer's own file says may be repeated, but proves no deed.
+            proves = "error" not in line.result and not line.is_customers
+            (told if proves else said).append(_result(line))
         else:
             (staff if line.is_staff else said).append(promising.source(line.text))
     sources = [promising.source(f"{rule.condition}. {rule.content}") for rule in rules]

@@ -8,6 +8,7 @@ from itertools import islice
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from agents.masking import masked
 from dialogues.exchanges import Exchange, Units, acts_of, rewrite_of, step_of, times_of
 from dialogues.models import (
     Case,
@@ -171,7 +172,7 @@ def _event(
     conversation: Conversation, said: Said, turn: Turn | None, at: datetime, units: Units
 ) -> Event:
     event = Event(
-        conversation=conversation, turn=turn, at=at, seq=0, text=said.text, kind=EventKind.MESSAGE
+        conversation=conversation, turn=turn, at=at, text=masked(said.text), kind=EventKind.MESSAGE
     )
     if said.role in ("customer", "staff"):
         event.role = Role(said.role)
@@ -193,7 +194,6 @@ def _event(
 def _rating_event(conversation: Conversation, score: int, at: datetime) -> Event:
     return Event(
         conversation=conversation,
-        seq=0,
         kind=EventKind.RATING,
         role=Role.CUSTOMER,
         data={"score": score, "comment": ""},
