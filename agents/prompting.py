@@ -31,6 +31,7 @@ class Rule:
     condition: str
     content: str
     risk: str = "low"  # not shown: by it the release decides who words a reply
+    similarity: float = 0.0  # cosine to the question, 0 where it is not known; not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Line:
     arguments: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     is_staff: bool = False  # an agent's line that a person wrote
+    is_customers: bool = False  # a tool's line that tells what the customer's own file says
 
     def __str__(self) -> str:
         if self.role == "tool":

@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dialogues import admin_sites  # noqa: F401 (registers its own)
-from dialogues.jobs import registering
 from dialogues.models import (
-    CallPlan,
     Case,
     Conversation,
     Event,
@@ -74,14 +71,3 @@ class CaseAdmin(ReadOnlyAdmin):
 class SubagentJobAdmin(ReadOnlyAdmin):
     list_display = ("public_id", "name", "state", "attempts", "created_at", "finished_at")
     list_filter = ("state", "name")
-
-
-@admin.register(CallPlan)
-class CallPlanAdmin(ModelAdmin):
-    """Plans decide whom a model may have called, so administrators write them."""
-
-    list_display = ("name", "description", "look_up", "is_active")
-
-    def save_model(self, request: HttpRequest, obj: CallPlan, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        registering.register_tools()

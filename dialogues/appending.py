@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.masking import masked
 from dialogues import events
 from dialogues.models import Conversation, Event, Role
 from wowconsole.errors import Invalid, Refused, TooMany
@@ -27,18 +28,22 @@ def append(*, conversation: Conversation, **fields: Any) -> Event:
         IntegrityError: control has changed since `fence` was read, or the client_id is known.
     """
     event = Event.objects.create(conversation=conversation, **fields)
-    event.refresh_from_db(fields=["seq"])  # given by the trigger
     transaction.on_commit(partial(events.appended_sync, conversation.public_id), robust=True)
     return event
 
 
 def checked(text: str) -> str:
+    """Return what a person wrote as it is stored: without the numbers of payment cards.
+
+    Raises:
+        Invalid: it is empty or too long.
+    """
     text = str(storable(text)).strip()
     if not text:
         raise Invalid("Write something first.")
     if len(text) > LONGEST_MESSAGE:
         raise Invalid(f"A message has at most {LONGEST_MESSAGE} characters; split it.")
-    return text
+    return masked(text)
 
 
 def check_rate(conversation: Conversation) -> None:

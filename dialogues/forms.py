@@ -62,7 +62,12 @@ class ConversationFilterForm(FilterForm):
         max_length=100,
         required=False,
         widget=forms.TextInput(
-            attrs={"class": "form-control w-100", "type": "search", "placeholder": "What was said"}
+            attrs={
+                "class": "form-control w-100",
+                "type": "search",
+                "placeholder": "What was said",
+                "data-key": "/",
+            }
         ),
     )
     scene = forms.ModelChoiceField(

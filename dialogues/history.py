@@ -1,12 +1,15 @@
 """A conversation as the agent's next turn sees it: lines of the prompt, and what was agreed to."""
 
-from django.db.models import Max, Q
+import re
+
+from django.db.models import Max, Q, QuerySet
 
 from agents.confirming import Call, says_yes
 from agents.prompting import LINES_SHOWN, Line
-from dialogues.models import Event, EventKind, Role, Turn, asks_for_answer
-from dialogues.senses.looking import arguments_of, heard, in_words
+from dialogues.models import Event, EventKind, Role, Turn, brings_news
+from dialogues.senses.looking import arguments_of, heard, in_words, is_evidence
 
+QUESTION = re.compile(r"[?？吗]")
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
 SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent
 
@@ -23,7 +26,13 @@ def as_line(event: Event) -> Line:
         return Line("customer", said)
     if event.kind in (EventKind.ACTION, EventKind.JOB):
         data = event.data
-        return Line("tool", name=data["name"], arguments=arguments_of(event), result=data["result"])
+        return Line(
+            "tool",
+            name=data["name"],
+            arguments=arguments_of(event),
+            result=data["result"],
+            is_customers=is_evidence(event),
+        )
     speaker = "customer" if event.role == Role.CUSTOMER else "agent"
     return Line(speaker, in_words(event), is_staff=event.role == Role.STAFF)
 
@@ -50,29 +59,38 @@ def lines_for(turn: Turn) -> list[Line]:
             Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
             conversation=turn.conversation,
         )
-        .filter(asks_for_answer() | told())
+        .filter(brings_news() | told())
         .select_related("ended_handover")
     )
-    asked = asks_for_answer() & Q(seq__gt=answered_seq)
+    asked = brings_news() & Q(seq__gt=answered_seq)
     before = others.exclude(asked).order_by("-seq")[:LINES_SHOWN]
     shown = [*reversed(before), *others.filter(asked).order_by("seq")]
     return [as_line(event) for event in shown[-LINES_SHOWN:]]
 
 
 def confirmed_by(turn: Turn) -> Call | None:
-    """Return the call that the turn before asked about, if what the customer wrote is a yes.
+    """Return the call that the customer was asked about, if all they wrote since is a yes.
 
-    Not where a person has spoken since: then the yes may be an answer to that person.
+    The question stands while turns only tell what jobs brought. Not where a person has spoken
+    since, or the agent has asked something else: then the yes may be an answer to that.
     """
-    before = Turn.objects.before(turn).last()
-    pending = before.output.get("pending") if before else None
-    if before is None or not pending or before.fence != turn.fence:
+    earlier = Turn.objects.before(turn)
+    asking = earlier.filter(output__has_key="pending").last()
+    if asking is None or asking.fence != turn.fence:
         return None
-    said = turn.conversation.events.filter(
-        kind=EventKind.MESSAGE,
-        role=Role.CUSTOMER,
-        seq__gt=before.asked_seq,
-        seq__lte=turn.asked_seq,
-    )
+    messages = turn.conversation.events.filter(kind=EventKind.MESSAGE, seq__lte=turn.asked_seq)
+    said = messages.filter(role=Role.CUSTOMER, seq__gt=asking.asked_seq)
+    if said.filter(seq__lte=earlier.latest("pk").asked_seq).exists():
+        return None  # it was answered with something else
     texts = list(said.values_list("text", flat=True))
-    return Call(**pending) if texts and all(map(says_yes, texts)) else None
+    if not texts or not all(map(says_yes, texts)) or _asked_since(asking, messages):
+        return None
+    return Call(**asking.output["pending"])
+
+
+def _asked_since(asking: Turn, messages: QuerySet[Event]) -> bool:
+    """Say whether the agent has put another question than the one of the turn `asking`."""
+    later = messages.filter(role=Role.AGENT, seq__gt=asking.asked_seq).exclude(turn=asking)
+    question = messages.filter(turn=asking).last()
+    newer = later.filter(seq__gt=question.seq) if question else later
+    return any(QUESTION.search(text) for text in newer.values_list("text", flat=True))

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.masking import masked
 from agents.models import Release, live_release
 from agents.prompting import Line
 from dialogues.appending import (
@@ -123,9 +124,7 @@ def say(
         kind=EventKind.MESSAGE,
         role=Role.CUSTOMER,
         text=text,
-        data={"attachments": [attaching.as_json(attachment) for attachment in sent]}
-        if sent
-        else {},
+        data=attaching.carried(sent),
         client_id=client_id,
     )
     attaching.send(sent, event)
@@ -134,13 +133,13 @@ def say(
 
 def _drop_running(conversation: Conversation) -> None:
     """Not after a tool was called: what was done must be told, and done once."""
+    running = conversation.turns.filter(status=TurnStatus.RUNNING, acts=False)
+    if not running.exists():
+        return
     newest = conversation.turns.order_by("-pk").exclude(status=TurnStatus.RUNNING)
     statuses = newest.values_list("status", flat=True)[:MOST_DROPPED]
-    if list(statuses) == [TurnStatus.DROPPED] * MOST_DROPPED:
-        return
-    conversation.turns.filter(status=TurnStatus.RUNNING, acts=False).update(
-        status=TurnStatus.DROPPED, finished_at=timezone.now()
-    )
+    if list(statuses) != [TurnStatus.DROPPED] * MOST_DROPPED:
+        running.update(status=TurnStatus.DROPPED, finished_at=timezone.now())
 
 
 @transaction.atomic
@@ -185,7 +184,7 @@ def begin_with_history(
     for line in lines:
         role = Role.CUSTOMER if line.role == "customer" else Role.AGENT
         fence = None if role == Role.CUSTOMER else conversation.fence
-        text = str(storable(line.text))
+        text = masked(str(storable(line.text)))
         kind = EventKind.MESSAGE
         append(conversation=conversation, kind=kind, role=role, text=text, fence=fence)
     turn = begin_turn(conversation.pk)

@@ -6,7 +6,7 @@ from celery import shared_task
 from dialogues import answering, services, supposing
 from dialogues.chat import identifying
 from dialogues.desk import drafting, noting
-from dialogues.jobs import undertaking
+from dialogues.jobs import trying, undertaking
 from dialogues.loop import gaps, replaying
 from dialogues.models import Conversation, Turn
 from dialogues.proactive import deciding, promises, receiving
@@ -81,6 +81,14 @@ def draft(job_pk: int) -> None:
 def do_job(job_pk: int) -> None:
     """Do a sub-agent's job as far as it goes now."""
     undertaking.do_job(job_pk)
+
+
+@shared_task
+def try_call(job_pk: int) -> None:
+    """Lead a plan's call with somebody simulated."""
+    with jobs.at_work(job_pk) as job:
+        if job is not None:
+            trying.run(job)
 
 
 @shared_task

@@ -4,12 +4,12 @@ from django.urls import path
 
 from dialogues import views, views_whatifs
 from dialogues.chat import views as views_chat
-from dialogues.chat import views_surveys
+from dialogues.chat import views_sites, views_surveys
 from dialogues.costs import views as views_costs
 from dialogues.desk import views as views_desk
 from dialogues.desk import views_arranging
 from dialogues.jobs import views as views_jobs
-from dialogues.jobs import views_calls
+from dialogues.jobs import views_calls, views_plans
 from dialogues.loop import (
     views_corrections,
     views_effects,
@@ -18,6 +18,7 @@ from dialogues.loop import (
     views_wordings,
 )
 from dialogues.proactive import views as views_proactive
+from dialogues.proactive import views_contact
 
 app_name = "dialogues"
 
@@ -89,7 +90,41 @@ proactive_patterns = [
     path(f"{_policy}/switch/", views_proactive.proactive_switch, name="proactive-switch"),
 ]
 
+_site = "channels/sites/<slug:slug>"
+_plan = "channels/plans/<slug:name>"
+_contact = "channels/contact"
+channel_patterns = [
+    path("channels/", views_sites.site_list, name="site-list"),
+    path("channels/new-site/", views_sites.site_new, name="site-new"),
+    path("channels/look/", views_sites.site_look, name="site-look"),
+    path("channels/preview/", views_sites.site_preview, name="site-preview"),
+    path(f"{_site}/", views_sites.site_detail, name="site-detail"),
+    path(f"{_site}/edit/", views_sites.site_edit, name="site-edit"),
+    path(f"{_site}/switch/", views_sites.site_switch, name="site-switch"),
+    path(f"{_site}/remove/", views_sites.site_remove, name="site-remove"),
+    path(f"{_site}/keys/", views_sites.key_add, name="key-add"),
+    path(f"{_site}/keys/<slug:key_id>/end/", views_sites.key_end, name="key-end"),
+    path("channels/plans/", views_plans.plan_list, name="plan-list"),
+    path("channels/new-plan/", views_plans.plan_new, name="plan-new"),
+    path("channels/plan-preview/", views_plans.plan_preview, name="plan-preview"),
+    path(f"{_plan}/", views_plans.plan_detail, name="plan-detail"),
+    path(f"{_plan}/edit/", views_plans.plan_edit, name="plan-edit"),
+    path(f"{_plan}/try/", views_plans.plan_try, name="plan-try"),
+    path(f"{_plan}/trials/<uuid:public_id>/", views_plans.trial_detail, name="trial-detail"),
+    path(f"{_contact}/", views_contact.contact, name="contact"),
+    path(f"{_contact}/opt-outs/", views_contact.opt_out_add, name="opt-out-add"),
+    path(f"{_contact}/rules/", views_contact.rules_edit, name="contact-rules"),
+    path(f"{_contact}/rules/remove/", views_contact.rules_remove, name="contact-rules-remove"),
+    path(f"{_contact}/scenes/<slug:slug>/", views_contact.rules_edit, name="contact-rules-of"),
+    path(
+        f"{_contact}/scenes/<slug:slug>/remove/",
+        views_contact.rules_remove,
+        name="contact-rules-of-remove",
+    ),
+]
+
 urlpatterns = [
+    *channel_patterns,
     *proactive_patterns,
     *job_patterns,
     *desk_patterns,

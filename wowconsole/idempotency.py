@@ -111,10 +111,15 @@ def _keep(asked: IdempotentRequest, response: HttpResponse) -> None:
     """Store the answer; a failure of ours, or of the limit, may be tried again with the key."""
     if response.status_code >= 500 or response.status_code == 429:
         asked.delete()
-    elif not response.streaming and len(response.content) <= LARGEST_ANSWER:
+    elif not response.streaming and _may_be_kept(response):
         asked.status, asked.body = response.status_code, response.content
         asked.content_type = response.headers.get("Content-Type", "")
         asked.save(update_fields=["status", "body", "content_type"])
+
+
+def _may_be_kept(response: HttpResponse) -> bool:
+    secret = "no-store" in response.headers.get("Cache-Control", "")  # a key that is told once
+    return not secret and len(response.content) <= LARGEST_ANSWER
 
 
 def _refuse(status: int, code: str, detail: str) -> HttpResponse:

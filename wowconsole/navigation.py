@@ -7,14 +7,16 @@ from django.urls import reverse
 
 from wowconsole.roles import CAPABILITIES, can, roles_of
 
+# What it is called, the letter that goes there from the list under "?", its page, who may see it.
 MENU = [
-    ("Overview", "overview", None),
-    ("Knowledge", "knowledge:unit-list", "knowledge.read"),
-    ("Inbox", "dialogues:inbox", "dialogues.reply"),
-    ("Dialogues", "dialogues:conversation-list", "dialogues.read"),
-    ("Cases", "dialogues:case-list", "dialogues.read"),
-    ("Agents", "agents:release-list", "agents.read"),
-    ("Training", "training:run-list", "training.read"),
+    ("Overview", "o", "overview", None),
+    ("Knowledge", "k", "knowledge:unit-list", "knowledge.read"),
+    ("Inbox", "i", "dialogues:inbox", "dialogues.reply"),
+    ("Dialogues", "d", "dialogues:conversation-list", "dialogues.read"),
+    ("Channels", "h", "dialogues:site-list", "dialogues.read"),
+    ("Cases", "c", "dialogues:case-list", "dialogues.read"),
+    ("Agents", "a", "agents:release-list", "agents.read"),
+    ("Training", "t", "training:run-list", "training.read"),
 ]
 
 
@@ -27,11 +29,11 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 
 def _menu(request: HttpRequest) -> list[dict[str, Any]]:
-    items = [(label, reverse(name), capability) for label, name, capability in MENU]
-    current = _current(request.path, [url for _, url, _ in items])
+    items = [(label, key, reverse(name), capability) for label, key, name, capability in MENU]
+    current = _current(request.path, [url for _, _, url, _ in items])
     return [
-        {"label": label, "url": url, "current": url == current}
-        for label, url, capability in items
+        {"label": label, "key": key, "url": url, "current": url == current}
+        for label, key, url, capability in items
         if capability is None or can(request.user, capability)
     ]
 

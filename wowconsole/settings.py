@@ -191,6 +191,7 @@ IMAGE_MEGABYTES = env_int("IMAGE_MEGABYTES", default=10)
 IMAGE_MEGAPIXELS = env_int("IMAGE_MEGAPIXELS", default=40)
 VOICE_MEGABYTES = env_int("VOICE_MEGABYTES", default=10)
 FILE_MEGABYTES = env_int("FILE_MEGABYTES", default=10)
+PDF_PAGES = env_int("PDF_PAGES", default=5)  # of a customer's document that are read
 
 # Queues and sockets
 
@@ -219,6 +220,7 @@ CELERY_TASK_ROUTES = {
     "training.tasks.execute_run": {"queue": "gpu"},
     # A call may take minutes, most of it waiting: it must not hold up answers, nor they it.
     "dialogues.tasks.do_job": {"queue": "jobs"},
+    "dialogues.tasks.try_call": {"queue": "jobs"},
 }
 CELERY_BEAT_SCHEDULE = {
     "forget-old-requests": {"task": "wowconsole.tasks.forget_old_requests", "schedule": 3600.0},
@@ -288,8 +290,25 @@ VISION_API_KEY = env_secret("VISION_API_KEY") or "none"
 SPEECH_URL = env_text("SPEECH_URL", default="").rstrip("/")
 SPEECH_MODEL = env_text("SPEECH_MODEL", default="whisper-1")
 SPEECH_API_KEY = env_secret("SPEECH_API_KEY") or "none"
+SPEECH_VOICE = env_text("SPEECH_VOICE", default="")  # of that server; "": eSpeak NG speaks
+SPEECH_VOICE_MODEL = env_text("SPEECH_VOICE_MODEL", default="tts-1")
 LOOK_WAIT_SECONDS = env_int("LOOK_WAIT_SECONDS", default=8)  # an answer waits for the evidence
 DEMO_SHOP_TOKEN = salted_hmac("demo shop", "token", secret=SECRET_KEY).hexdigest()
+
+# The telephone: whose line calls go through, and whom it may reach
+
+SIP_TRUNK = env_text("SIP_TRUNK", default="")  # host or host:port of the provider or PBX
+SIP_USER = env_text("SIP_USER", default="")
+SIP_PASSWORD = env_secret("SIP_PASSWORD") or ""
+SIP_FROM = env_text("SIP_FROM", default="")  # the number that callees see
+# The only ones that are called: beginnings of numbers ("+44"), hosts ("@pbx.example") and
+# single addresses ("100@pbx.example").
+SIP_ALLOW = env_list("SIP_ALLOW", default="")
+SIP_BIND = env_text("SIP_BIND", default="0.0.0.0")  # noqa: S104  # a trunk is seldom on loopback
+SIP_ADVERTISE = env_text("SIP_ADVERTISE", default="")  # our address as the trunk sees it
+SIP_PORTS = env_text("SIP_PORTS", default="")  # UDP, "40000-40199"; "": any free ones
+SIP_RING_SECONDS = env_int("SIP_RING_SECONDS", default=30)
+SIP_CALLS_AN_HOUR = env_int("SIP_CALLS_AN_HOUR", default=6)  # to one address
 
 # Speaking first: who may tell of events, and how often a customer hears of them
 
@@ -346,6 +365,9 @@ LOGGING = {
     # Uvicorn's own lines hold addresses whole, and so the tokens of chat sockets.
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("httpx", "httpx2", "openai", "uvicorn.access", "uvicorn.error")
+        for name in (
+            *("httpx", "httpx2", "openai", "uvicorn.access", "uvicorn.error"),
+            *("aiosipua", "aiortp", "faster_whisper"),  # numbers that are called, for one
+        )
     },
 }

@@ -15,12 +15,16 @@ from dialogues.api import (
     TurnViewSet,
 )
 from dialogues.chat import completions
+from dialogues.chat.api_sites import SiteViewSet
 from dialogues.costs.api import CostsView, WhatIfViewSet
+from dialogues.desk import api_files
 from dialogues.desk.api import DeskViewSet, SurveyViewSet
 from dialogues.jobs.api import JobViewSet
+from dialogues.jobs.api_plans import CallPlanViewSet, CallTrialViewSet
 from dialogues.loop.api import EffectView, GapViewSet
 from dialogues.loop.api_replays import ReplayViewSet
 from dialogues.proactive import api as api_proactive
+from dialogues.proactive.api_contact import ContactRulesViewSet, OptOutViewSet
 from dialogues.senses import api as api_attachments
 from knowledge.api import SceneViewSet, UnitViewSet
 from knowledge.api_conflicts import ConflictViewSet
@@ -50,6 +54,11 @@ router.register("what-ifs", WhatIfViewSet)
 router.register("jobs", JobViewSet)
 router.register("desk", DeskViewSet)
 router.register("surveys", SurveyViewSet)
+router.register("sites", SiteViewSet)
+router.register("call-plans", CallPlanViewSet)
+router.register("call-trials", CallTrialViewSet)
+router.register("contact-rules", ContactRulesViewSet)
+router.register("opt-outs", OptOutViewSet)
 router.register("proactive/policies", api_proactive.ProactivePolicyViewSet)
 router.register("pairs", PairViewSet, basename="pair")
 router.register("datasets", DatasetViewSet)
@@ -70,6 +79,8 @@ api = [
         api_proactive.NoNewsView.as_view(),
         name="chat-no-news",
     ),
+    path("desk/<uuid:conversation>/attachments/", api_files.StaffAttachmentsView.as_view()),
+    path("desk/<uuid:conversation>/typing/", api_files.StaffTypingView.as_view()),
     path("costs/", CostsView.as_view(), name="costs"),
     path("events/", api_proactive.EventsView.as_view(), name="events"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

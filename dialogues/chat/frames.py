@@ -32,6 +32,7 @@ ALLOWANCES = {
     "message": (60, 30.0),
     "resume": (20, 20.0),
     "typing": (10, 10.0),
+    "staff_typing": (10, 10.0),  # no frame: told by the desk
     "human": (5, 30.0),
     "cancel": (10, 30.0),
 }
@@ -96,6 +97,15 @@ class Allowances:
         if tokens < 1:
             raise TooMany("That was very quick. Wait a moment.")
         self.left[kind] = (tokens - 1, now)
+
+
+def spend(conversation_pk: int, kind: str) -> None:
+    """Take one off an allowance of the conversation.
+
+    Raises:
+        TooMany: nothing is left.
+    """
+    _allowances_of(conversation_pk).spend(kind)
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -15,6 +15,7 @@ from typing import Any
 
 import jwt
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dialogues import services
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PROOF = timedelta(hours=24)  # a proof that is good for longer is refused
 LEEWAY = timedelta(seconds=60)  # between the site's clock and ours
+USED_AT_PRECISION = timedelta(minutes=1)
 LONGEST_REF = 120  # characters of a customer's id
 LONGEST_TOKEN = 8192  # characters of a JWT
 CLAIMS = ("segment", "region")  # of the audience
@@ -58,6 +60,11 @@ class OtherCustomer(Refused):
 
 class OriginNotAllowed(Refused):
     code = "origin_not_allowed"
+    status = 403
+
+
+class SiteOff(Refused):
+    code = "site_off"
     status = 403
 
 
@@ -93,7 +100,7 @@ def open_chat(
         proof: {"jwt"} or {"key", "customer", "expires", "signature"}; None: anonymous.
 
     Raises:
-        NotIdentified, OriginNotAllowed, NoSuchSite: nothing was stored.
+        NotIdentified, OriginNotAllowed, NoSuchSite, SiteOff: nothing was stored.
     """
     known = _site(site)
     who = None if proof is None else verify(proof)
@@ -136,6 +143,8 @@ def _site(slug: str) -> Site | None:
     site = Site.objects.select_related("scene").filter(slug=slug).first()
     if site is None:
         raise NoSuchSite(f"There is no site “{slug}”.")
+    if not site.is_active:
+        raise SiteOff("The chat is switched off here at the moment.")
     return site
 
 
@@ -189,7 +198,7 @@ def verify(proof: Any) -> Customer:
 
 
 def _key(key_id: Any, algorithms: list[str]) -> SiteKey:
-    keys = SiteKey.objects.live().select_related("site__scene")
+    keys = SiteKey.objects.live().filter(site__is_active=True).select_related("site__scene")
     key = keys.filter(key_id=str(key_id)[:64].replace("\0", ""), algorithm__in=algorithms).first()
     if key is None:
         raise NotIdentified("The key is unknown, or has ended.")
@@ -207,7 +216,9 @@ def _from_hmac(proof: dict[str, Any]) -> Customer:
     if not hmac.compare_digest(expected.encode(), given):
         raise NotIdentified("The signature is wrong.")
     _check_time(expires)
-    return Customer(_ref(ref), key.site)
+    customer = Customer(_ref(ref), key.site)
+    _note_use(key)
+    return customer
 
 
 def _from_jwt(token: Any) -> Customer:
@@ -230,7 +241,16 @@ def _from_jwt(token: Any) -> Customer:
     expires = _check_time(claims["exp"])
     _spend(key, claims.get("jti"), expires)
     audience = {name: str(claims[name])[:40] for name in CLAIMS if claims.get(name)}
+    _note_use(key)
     return Customer(_ref(claims["sub"]), key.site, str(claims.get("name") or "")[:120], audience)
+
+
+def _note_use(key: SiteKey) -> None:
+    """Keep when a key was good last; not a write per chat."""
+    now = timezone.now()
+    unused = Q(last_used_at=None) | Q(last_used_at__lt=now - USED_AT_PRECISION)
+    if key.last_used_at is None or now - key.last_used_at > USED_AT_PRECISION:
+        SiteKey.objects.filter(unused, pk=key.pk).update(last_used_at=now)
 
 
 def _check_audience(claims: dict[str, Any], site: Site) -> None:

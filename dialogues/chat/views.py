@@ -16,7 +16,8 @@ from django.views.decorators.http import condition, require_GET, require_POST, r
 from agents.prompting import BUSINESS
 from dialogues.chat import writing
 from dialogues.chat.words import WORDS, language_of
-from dialogues.models import Control, Conversation, Role, Site
+from dialogues.desk import handing
+from dialogues.models import Conversation, Role, Site
 from wowconsole.http import UserRequest
 from wowconsole.roles import requires
 
@@ -87,19 +88,24 @@ def embed_demo(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires("dialogues.reply")
 def staff_typing(request: UserRequest, public_id: UUID) -> HttpResponse:
-    """Tell the customer whom a person talks to that they write; nothing is stored."""
+    """Tell the customer that the person they talk to writes; nothing is stored."""
     visible = Conversation.objects.visible_to(request.user)
     conversation = get_object_or_404(visible, public_id=public_id)
-    if conversation.control == Control.HUMAN:
-        writing.note_sync(conversation.public_id, Role.STAFF)
+    handing.note_writing(conversation=conversation, by=request.user)
     return HttpResponse(status=204)
 
 
 @require_GET
 @requires("dialogues.read")
 def customer_typing(request: UserRequest, public_id: UUID) -> HttpResponse:
-    """Say whether the customer writes just now: a line for the open conversation."""
+    """Say whether the customer writes just now: a line for the open conversation.
+
+    A page that names in `shown` what it shows gets 204 if that holds: nothing is read out twice.
+    """
     visible = Conversation.objects.visible_to(request.user)
     conversation = get_object_or_404(visible, public_id=public_id)
     typing = writing.is_writing(conversation.public_id, Role.CUSTOMER)
-    return render(request, "dialogues/customer_typing.html", {"typing": typing})
+    if request.GET.get("shown") == ("yes" if typing else "no"):
+        return HttpResponse(status=204)
+    context = {"conversation": conversation, "typing": typing}
+    return render(request, "dialogues/customer_typing.html", context)

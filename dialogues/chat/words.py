@@ -12,6 +12,7 @@ EN = {
     "unreachable": "We can’t be reached. Trying again…",
     "busy": "Too many chats. Please wait a minute.",
     "gone": "This chat is no longer available",
+    "off": "The chat is closed at the moment.",
     "refused": "This page could not say who you are. Reload it, or sign in again.",
     "person": "Talk to a person",
     "agent": "Back to the agent",
@@ -90,6 +91,7 @@ EN = {
     "jobs": {
         "outbound_call": "Calling for you",
         "look_at_image": "Looking at your picture",
+        "read_file": "Reading your file",
         "proactive": "Looking after it",
     },
     "job_states": {
@@ -129,6 +131,7 @@ ZH = {
     "unreachable": "暂时无法连接，正在重试…",
     "busy": "会话过多，请稍候一分钟。",
     "gone": "该会话已失效",
+    "off": "在线客服暂时关闭。",
     "refused": "页面无法确认您的身份，请刷新页面或重新登录。",
     "person": "转人工",
     "agent": "返回智能客服",
@@ -207,6 +210,7 @@ ZH = {
     "jobs": {
         "outbound_call": "正在为您致电",
         "look_at_image": "正在查看您的图片",
+        "read_file": "正在阅读您的文件",
         "proactive": "正在为您跟进",
     },
     "job_states": {

@@ -81,6 +81,15 @@ class StaffTextSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class StaffReplySerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(default="", allow_blank=True)
+    attachments = serializers.ListField(
+        child=serializers.UUIDField(),
+        default=list,
+        help_text="Ids of files uploaded before; only from who holds the conversation",
+    )
+
+
 class HandBackSerializer(serializers.Serializer[Any]):
     summary = serializers.CharField(
         default="", allow_blank=True, help_text="What the person did; shown to the agent only"
@@ -154,12 +163,12 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
         control.release(conversation=row, by=self._by)
         return self._answer(row)
 
-    @extend_schema(request=StaffTextSerializer, responses={201: HandoverSerializer})
+    @extend_schema(request=StaffReplySerializer, responses={201: HandoverSerializer})
     @action(detail=True, methods=["post"])
     def reply(self, request: Request, conversation: UUID) -> Response:
         """Answer the customer; the first answer takes the conversation over."""
         row = self._conversation(conversation)
-        control.reply_as_staff(conversation=row, by=self._by, **self._sent(StaffTextSerializer))
+        control.reply_as_staff(conversation=row, by=self._by, **self._sent(StaffReplySerializer))
         answer = self._answer(row)
         answer.status_code = 201
         return answer

@@ -4,14 +4,22 @@ Control is a fencing counter in the conversation's row: it grows whenever the ag
 silent, and the database refuses what the agent says with an older one.
 """
 
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+from celery import current_app
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dialogues.appending import ConversationClosed, append, checked
 from dialogues.chat import surveying
 from dialogues.desk import queueing
+from dialogues.desk.holding import CannotHold, NotHeld, check_holder, check_holds
 from dialogues.models import (
+    BY_PERSON,
     Assignment,
     Control,
     Conversation,
@@ -23,21 +31,8 @@ from dialogues.models import (
     TurnStatus,
     name_of,
 )
-from wowconsole.errors import Refused
+from dialogues.senses import attaching
 from wowconsole.roles import can
-
-
-class HeldByOther(Refused):
-    code = "held_by_other"
-
-
-class NotHeld(Refused):
-    code = "not_held"
-
-
-class CannotHold(Refused):
-    code = "cannot_hold"
-    status = 422
 
 
 @transaction.atomic
@@ -94,7 +89,7 @@ def assign(*, conversation: Conversation, to: User, by: User) -> Handover:
 
 def _give(conversation: Conversation, *, to: User, by: User, force: bool = False) -> Handover:
     handover = _handover(conversation)
-    _check_holder(handover, to, force=force)
+    check_holder(handover, to, force=force)
     if conversation.control != Control.HUMAN:
         _silence(conversation, "Control changed while it ran.")
         _change_control(conversation, Control.HUMAN)
@@ -104,12 +99,6 @@ def _give(conversation: Conversation, *, to: User, by: User, force: bool = False
         Assignment.objects.create(handover=handover, to=to, by=by)
         queueing.tell(conversation.scene)
     return handover
-
-
-def _check_holder(handover: Handover, person: User, *, force: bool = False) -> None:
-    holder = handover.holder
-    if holder and holder != person and not force:
-        raise HeldByOther(f"{name_of(holder)} holds this conversation. Take it over first.")
 
 
 @transaction.atomic
@@ -126,28 +115,38 @@ def release(*, conversation: Conversation, by: User) -> Event:
     handover.holder = None
     handover.save(update_fields=["holder"])
     Assignment.objects.create(handover=handover, to=None, by=by)
-    event = _change_control(conversation, Control.QUEUED)
+    event = _change_control(conversation, Control.QUEUED, **_owed(conversation))
     queueing.tell(conversation.scene, conversation)
     return event
 
 
 @transaction.atomic
-def reply_as_staff(*, conversation: Conversation, by: User, text: str) -> Event:
+def reply_as_staff(
+    *, conversation: Conversation, by: User, text: str, attachments: Sequence[UUID] = ()
+) -> Event:
     """Answer the customer as a person. The first such answer takes control from the agent.
+
+    Args:
+        attachments: what `by` uploaded before and goes with it; then the text may be empty.
 
     Raises:
         Invalid, ConversationClosed, HeldByOther: nothing was said.
+        NotHeld: there are files, and nobody holds the conversation.
     """
-    text = checked(text)
+    text = checked(text) if text.strip() or not attachments else ""
     conversation = _open(conversation)
+    if attachments:
+        check_holds(conversation, by)
     handover = _give(conversation, to=by, by=by)
+    sent = attaching.take(conversation, attachments, by)
     event = append(
         conversation=conversation,
         kind=EventKind.MESSAGE,
         role=Role.STAFF,
         text=text,
-        data={"by": name_of(by)},
+        data={"by": name_of(by)} | attaching.carried(sent),
     )
+    attaching.send(sent, event)
     if handover.answered_at is None:
         handover.answered_at = event.at
         handover.save(update_fields=["answered_at"])
@@ -158,10 +157,12 @@ def reply_as_staff(*, conversation: Conversation, by: User, text: str) -> Event:
 def hand_back(
     *, conversation: Conversation, summary: str = "", source: str = SummarySource.STAFF
 ) -> Event | None:
-    """Let the agent answer again from the customer's next message on; None if it does already.
+    """Let the agent answer again; None if it does already.
 
-    Where nobody had taken the conversation over, the agent was never silenced and goes on
-    with what it writes.
+    From the customer's next message on, and also what they wrote last if nobody has answered
+    that: neither a message of staff nor a summary in a person's own words came after it. Where
+    nobody had taken the conversation over, the agent was never silenced and goes on with what
+    it writes.
 
     Args:
         summary: what the person did; the agent is shown it.
@@ -176,7 +177,8 @@ def hand_back(
     if conversation.control == Control.QUEUED:
         return _back_to_agent(conversation)
     _silence(conversation, "Control changed while it ran.")
-    event = _change_control(conversation, Control.BOT)
+    told = bool(summary.strip()) and source == SummarySource.STAFF
+    event = _change_control(conversation, Control.BOT, **({} if told else _owed(conversation)))
     _end(conversation, by=event, summary=checked(summary) if summary.strip() else "", source=source)
     return event
 
@@ -261,6 +263,29 @@ def _change_control(conversation: Conversation, control: Control, **more: bool) 
         role=Role.SYSTEM,
         data={"state": control, **more},
     )
+
+
+def _owed(conversation: Conversation) -> dict[str, bool]:
+    """Return what a change of control says of it, where the customer still waits for an answer.
+
+    What they wrote last was silenced by a person, or came while one had control, and none has
+    answered it since. Not what the customer stopped. The caller holds the conversation's lock.
+    """
+    by_customer = Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
+    asked = conversation.events.filter(by_customer).last()
+    if asked is None:
+        return {}
+    said = Q(kind=EventKind.MESSAGE, role=Role.AGENT, turn__asked_seq__gte=asked.seq)
+    dealt_with = said | Q(BY_PERSON, seq__gt=asked.seq)
+    stopped = conversation.turns.filter(status=TurnStatus.DROPPED, asked_seq__gte=asked.seq)
+    if conversation.events.filter(dealt_with).exists() or stopped.exists():
+        return {}
+    transaction.on_commit(partial(_have_answered, conversation.pk), robust=True)
+    return {"owes": True}
+
+
+def _have_answered(conversation_pk: int) -> None:
+    current_app.send_task("dialogues.tasks.answer_conversation", [conversation_pk])
 
 
 def _silence(conversation: Conversation, why: str) -> None:

@@ -30,6 +30,7 @@ from dialogues.models import (
     EventKind,
     Role,
 )
+from dialogues.senses.looking import in_words
 from knowledge import jobs
 from knowledge.models import Job
 from wowconsole.errors import Refused
@@ -102,7 +103,10 @@ def _reply(draft: Draft, job: Job) -> tuple[str, str, str]:
         )
         found = find_rules(context)
         jobs.advance(job, done=1, note="Asking the engine")
-        rules = [Rule(item.unit_id, item.condition, item.content) for item in found]
+        rules = [
+            Rule(item.unit_id, item.condition, item.content, similarity=item.similarity)
+            for item in found
+        ]
         action = _rehearsed(context, rules)
     if action and release and action.reply.strip():
         return action.reply[:LONGEST_MESSAGE], DraftSource.ENGINE, release.name
@@ -144,7 +148,7 @@ def _summary(draft: Draft, job: Job) -> tuple[str, str, str]:
 
 def _asked(release: Release, events: Sequence[Event]) -> str:
     """Return the engine's summary, "" where it gives none that the log bears out."""
-    written = "\n".join(f"{event.role}: {event.text}" for event in events)
+    written = "\n".join(f"{event.role}: {in_words(event)}" for event in events)
     messages: list[Message] = [
         {"role": "system", "content": ASK_FOR_SUMMARY},
         {"role": "user", "content": written},
@@ -175,8 +179,8 @@ def summary_from_log(conversation: Conversation) -> str:
     That is what the customer asked last before a person came, and all that staff wrote.
     """
     events = _stretch(conversation)
-    asked = [event.text for event in events if event.role == Role.CUSTOMER][:1]
-    said = [event.text for event in events if event.role == Role.STAFF]
+    asked = [in_words(event) for event in events if event.role == Role.CUSTOMER][:1]
+    said = [in_words(event) for event in events if event.role == Role.STAFF]
     if not said:
         return ""
     parts = [f"Customer: {_short(text)}" for text in asked]

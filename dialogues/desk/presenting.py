@@ -1,7 +1,7 @@
 """What the pages of the desk show, as plain rows for the templates."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -16,10 +16,12 @@ from dialogues.models import (
     DraftKind,
     Event,
     EventKind,
+    FollowUp,
     Handover,
     name_of,
 )
 from dialogues.presenting import Entry
+from dialogues.senses.sniffing import TAKEN
 from wowconsole.roles import CAPABILITIES
 
 MINE, WAITING, ALL = "mine", "waiting", "all"
@@ -40,6 +42,7 @@ class Row:
     handover: Handover | None = None
     place: int | None = None  # in the queue, from 1
     last: Event | None = None  # the newest message
+    broken: list[FollowUp] = field(default_factory=list)  # promises that came due unkept
 
 
 def inbox(user: User, view: str) -> QuerySet[Conversation]:
@@ -54,7 +57,7 @@ def inbox(user: User, view: str) -> QuerySet[Conversation]:
 
 
 def rows(conversations: Sequence[Conversation]) -> list[Row]:
-    """Add what the inbox shows of a page of conversations, in three queries."""
+    """Add what the inbox shows of a page of conversations, in four queries."""
     found = {conversation.pk: Row(conversation) for conversation in conversations}
     open_ones = Handover.objects.open().filter(conversation__in=found)
     handovers = list(open_ones.select_related("holder", "conversation"))
@@ -65,6 +68,8 @@ def rows(conversations: Sequence[Conversation]) -> list[Row]:
     messages = Event.objects.filter(LAST_SAID, conversation__in=found)
     for event in messages.order_by("conversation_id", "-seq").distinct("conversation_id"):
         found[event.conversation_id].last = event
+    for promise in FollowUp.objects.broken().filter(conversation__in=found):
+        found[promise.conversation_id].broken.append(promise)
     return list(found.values())
 
 
@@ -102,7 +107,8 @@ def _said(event: Event) -> Said:
 def stamp(conversation: Conversation) -> str:
     """Return a text that changes whenever the live part of the page would."""
     holder = conversation.handovers.open().values_list("holder", "answered_at").first()
-    return f"{conversation.last_seq}-{conversation.fence}-{holder}".replace(" ", "")
+    broken = conversation.follow_ups.broken().count()
+    return f"{conversation.last_seq}-{conversation.fence}-{holder}-{broken}".replace(" ", "")
 
 
 def live(conversation: Conversation, user: User) -> dict[str, Any]:
@@ -112,6 +118,7 @@ def live(conversation: Conversation, user: User) -> dict[str, Any]:
     return {
         "conversation": conversation,
         "said": said(conversation),
+        "broken": conversation.follow_ups.broken(),
         "handover": handover,
         "place": queueing.places([handover]).get(handover.pk) if handover else None,
         "is_mine": bool(handover and handover.holder == user),
@@ -123,12 +130,16 @@ def live(conversation: Conversation, user: User) -> dict[str, Any]:
 def page(conversation: Conversation, user: User) -> dict[str, Any]:
     """Return all that the page of one conversation shows."""
     drafts = [newest_draft(conversation, user, kind) for kind in DraftKind.values]
-    return live(conversation, user) | {
+    shown = live(conversation, user)
+    if any(line.event.data.get("attachments") for line in shown["said"]):
+        shown["evidence"] = conversation.attachments.exclude(evidence=None)
+    return shown | {
         "notes": conversation.notes.select_related("author"),
         "canned": canned(conversation),
         "colleagues": colleagues(conversation),
         "drafts": {draft.kind: draft for draft in drafts if draft},
         "log_summary": drafting.summary_from_log(conversation),
+        "accepted": ",".join(sort.content_type.partition(";")[0] for sort in TAKEN),
         "handovers": conversation.handovers.exclude(summary="").select_related("holder"),
     }
 

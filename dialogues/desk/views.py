@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from dialogues.chat import surveying
-from dialogues.desk import annotating, control, drafting
+from dialogues.desk import annotating, control, drafting, handing
 from dialogues.desk.presenting import (
     MINE,
     NOTHING,
@@ -26,7 +26,7 @@ from dialogues.desk.presenting import (
     page,
     rows,
 )
-from dialogues.models import Conversation, Draft, DraftKind, SummarySource
+from dialogues.models import Attachment, Conversation, Draft, DraftKind, SummarySource
 from wowconsole.http import UserRequest, render_page, wants_partial
 from wowconsole.roles import requires
 
@@ -154,10 +154,19 @@ def staff_reply(request: UserRequest, public_id: UUID) -> HttpResponse:
     """Answer the customer as a person; the agent is silent from then on."""
     conversation = _conversation(request, public_id)
     text = request.POST.get("text", "")
-    control.reply_as_staff(conversation=conversation, by=request.user, text=text)
+    sent = [_uploaded(request, conversation).public_id] if request.FILES else []
+    control.reply_as_staff(conversation=conversation, by=request.user, text=text, attachments=sent)
     if draft := _draft_of(request, conversation):
         drafting.note_use(draft, text)
     return _back(conversation)
+
+
+def _uploaded(request: UserRequest, conversation: Conversation) -> Attachment:
+    file = request.FILES.get("file")
+    description = request.POST.get("description", "")
+    return handing.upload(
+        conversation=conversation, by=request.user, file=file, description=description
+    )
 
 
 def _draft_of(request: UserRequest, conversation: Conversation) -> Draft | None:
@@ -176,7 +185,7 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
     control.hand_back(conversation=conversation, summary=text, source=source)
     if draft:
         drafting.note_use(draft, text)
-    messages.success(request, "The agent answers the customer's next message.")
+    messages.success(request, "The agent answers again.")
     return redirect(_desk_url(conversation))
 
 

@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.masking import masked
 from agents.subagents import Outcome, Parked, Said, TryAgain
 from dialogues.jobs.delegating import announce, send_soon
 from dialogues.models import (
@@ -110,7 +111,7 @@ def add_lines(job: SubagentJob, lines: Sequence[Said], client_id: str | None = N
             job=job,
             number=number,
             speaker=Speaker(line.speaker),
-            text=str(storable(line.text)),
+            text=masked(str(storable(line.text))),
             data=storable(line.data),
             client_id=client_id,
         )

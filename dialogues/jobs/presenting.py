@@ -64,12 +64,21 @@ def shown(job: SubagentJob) -> dict[str, Any]:
     }
 
 
+def line_of(kept: dict[str, Any]) -> ShownLine:
+    """Return a line of a trial's transcript as the pages show it."""
+    return _shown_line(kept["number"], kept["speaker"], kept["text"], None, kept["data"])
+
+
 def _line(line: Any) -> ShownLine:
-    by, why = BYS.get(line.data.get("by", ""), ""), line.data.get("why", "")
+    return _shown_line(line.number, line.speaker, line.text, line.at, line.data)
+
+
+def _shown_line(number: int, speaker: str, text: str, at: Any, data: dict[str, Any]) -> ShownLine:
+    by, why = BYS.get(data.get("by", ""), ""), data.get("why", "")
     note = (
         f"{by}: the model {why}" if why.startswith(("says", "promises", "offers", "asks")) else by
     )
-    return ShownLine(line.number, line.speaker, line.text, line.at, note)
+    return ShownLine(number, speaker, text, at, note)
 
 
 def _facts(facts: dict[str, Any]) -> list[FoundFact]:

@@ -205,8 +205,11 @@ def _context(turn: Turn, release: Release | None) -> TurnContext:
 def _rules(side: dict[str, Any]) -> list[Rule]:
     """Return the texts of the rules that were found, best first."""
     texts = Revision.objects.in_bulk([rule["revision_id"] for rule in side["rules"]])
-    shown = [texts[rule["revision_id"]] for rule in side["rules"]]
-    return [Rule(each.unit_id, each.condition, each.content, each.risk) for each in shown]
+    shown = [(texts[rule["revision_id"]], rule["similarity"]) for rule in side["rules"]]
+    return [
+        Rule(each.unit_id, each.condition, each.content, each.risk, similarity)
+        for each, similarity in shown
+    ]
 
 
 def rehearsed(context: TurnContext, rules: list[Rule]) -> DialogueAction:

@@ -1,5 +1,6 @@
 """The tables of dialogues, by subject; import them from here."""
 
+from dialogues.models.arranging import Arranged, Arrangement, CallTrial, ContactRules
 from dialogues.models.attachments import (
     Attachment,
     AttachmentKind,
@@ -16,6 +17,7 @@ from dialogues.models.conversations import (
     EventKind,
     Role,
     asks_for_answer,
+    brings_news,
 )
 from dialogues.models.desk import (
     Assignment,
@@ -78,7 +80,15 @@ from dialogues.models.promises import (
     OptOut,
     PromiseState,
 )
-from dialogues.models.sites import Algorithm, CitationPolicy, Site, SiteKey, SpentProof
+from dialogues.models.sites import (
+    Algorithm,
+    CitationPolicy,
+    Position,
+    Site,
+    SiteKey,
+    SpentProof,
+    WidgetLanguage,
+)
 from dialogues.models.surveys import (
     QuestionKind,
     Survey,
@@ -100,6 +110,8 @@ __all__ = [
     "FINISHED",
     "TOLD_OR_HELD",
     "Algorithm",
+    "Arranged",
+    "Arrangement",
     "Assignment",
     "Attachment",
     "AttachmentKind",
@@ -107,11 +119,13 @@ __all__ = [
     "BusinessEvent",
     "CallLink",
     "CallPlan",
+    "CallTrial",
     "CannedReply",
     "Case",
     "CaseQuerySet",
     "Channel",
     "CitationPolicy",
+    "ContactRules",
     "Control",
     "Conversation",
     "ConversationQuerySet",
@@ -137,6 +151,7 @@ __all__ = [
     "OpenPeriod",
     "OptOut",
     "Outcome",
+    "Position",
     "ProactiveDecision",
     "ProactivePolicy",
     "ProactiveVersion",
@@ -171,7 +186,9 @@ __all__ = [
     "WhatIf",
     "WhatIfKind",
     "WhatIfQuerySet",
+    "WidgetLanguage",
     "Wording",
     "asks_for_answer",
+    "brings_news",
     "name_of",
 ]

@@ -1,9 +1,10 @@
-"""What customers send besides text: pictures, voice messages, files."""
+"""What customers and staff send besides text: pictures, voice messages, files."""
 
 import uuid
 from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -13,6 +14,7 @@ from dialogues.models.conversations import Conversation, Event
 from wowconsole.roles import AnyUser
 
 LOOK_BITS = 256
+DESCRIPTION_LENGTH = 200  # characters
 
 
 class AttachmentKind(models.TextChoices):
@@ -26,13 +28,20 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
         """Keep those of conversations the user may read."""
         return self.filter(conversation__in=Conversation.objects.visible_to(user))
 
+    def by_customer(self) -> Self:
+        return self.filter(by=None)
+
+    def shown_to_customer(self) -> Self:
+        """Keep the customer's own, and what colleagues have sent."""
+        return self.filter(Q(by=None) | Q(event__isnull=False))
+
     def forgotten(self, *, after: timedelta) -> Self:
         """Keep what was uploaded so long ago and never became part of a message."""
         return self.filter(event=None, created_at__lt=timezone.now() - after)
 
 
 class Attachment(models.Model):
-    """A file that a customer uploaded; part of a message once they have sent that.
+    """A file that was uploaded to be sent; part of a message once that is sent.
 
     `kind` and `content_type` come from the content, never from name or header. A picture is
     stored as newly encoded from its pixels alone, so that no metadata is left; what the
@@ -47,8 +56,14 @@ class Attachment(models.Model):
     event = models.ForeignKey(
         Event, on_delete=models.CASCADE, null=True, related_name="attachments"
     )
+    # The colleague who sends it to the customer; null: the customer's own.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     kind = models.CharField(max_length=5, choices=AttachmentKind)
-    name = models.CharField(max_length=120)  # as the customer calls it; for showing only
+    name = models.CharField(max_length=120)  # as its sender calls it; for showing only
+    # What a picture shows, for those who don't see it; written by staff.
+    description = models.CharField(max_length=DESCRIPTION_LENGTH, blank=True)
     content_type = models.CharField(max_length=60)
     size = models.PositiveIntegerField()  # bytes, as stored
     width = models.PositiveIntegerField(null=True)  # pixels; of pictures only
@@ -58,9 +73,11 @@ class Attachment(models.Model):
     sha256 = models.CharField(max_length=64)  # of what was uploaded
     # A difference hash: pictures that look alike differ in few bits. Pictures only.
     look = BitField(length=LOOK_BITS, null=True)
-    # {"software", "edited_at", "patch": [x, y, width, height]}, as far as there.
+    # Of pictures {"software", "edited_at", "patch": [x, y, width, height]}, of PDFs {"creator",
+    # "producer", "made_at", "edited_at", "additions", "hidden"}, as far as there.
     traits = models.JSONField(default=dict)
-    # What was made out in it (agents.seeing.Evidence, agents.hearing.Heard); null: not yet.
+    # What was made out in it (agents.seeing.Evidence, agents.hearing.Heard,
+    # agents.reading.Document); null: not yet, or never, if a colleague sent it.
     evidence = models.JSONField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -85,6 +102,14 @@ class Attachment(models.Model):
                 ),
             ),
             models.CheckConstraint(name="attachment_not_empty", condition=Q(size__gt=0)),
+            models.CheckConstraint(
+                name="attachment_described_by_staff",
+                condition=Q(description="") | Q(by__isnull=False, kind=AttachmentKind.IMAGE),
+            ),
+            models.CheckConstraint(
+                name="attachment_of_staff_is_no_evidence",
+                condition=Q(by=None) | Q(evidence=None),
+            ),
         ]
         indexes = [
             models.Index(

@@ -45,19 +45,25 @@ class Control(models.TextChoices):
     HUMAN = "human", "Person"
 
 
-def asks_for_answer() -> Q:
-    """Return which events the agent owes an answer: what customers write, what jobs end with.
+def brings_news() -> Q:
+    """Return which events tell the agent something: what customers write, what jobs end with.
 
-    A cancelled job asks for none: whoever cancelled it knows.
+    A cancelled job tells nothing: whoever cancelled it knows.
     """
     ended = Q(kind=EventKind.JOB, data__state__in=["done", "failed", "expired"])
     return Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER) | ended
 
 
+def asks_for_answer() -> Q:
+    """Return which events the agent owes an answer: news, and what a person left unanswered."""
+    return brings_news() | Q(kind=EventKind.CONTROL, data__has_key="owes")
+
+
 # What shows that a person has dealt with all that the customer wrote before. A hand-back of a
-# conversation that nobody had taken "resumes": the agent then goes on where it was.
+# conversation that nobody had taken "resumes": the agent then goes on where it was. One that
+# "owes" leaves it something that was silenced and that nobody has answered since.
 BY_PERSON = Q(role=Role.STAFF) | Q(
-    ~Q(data__has_key="resumes"), kind=EventKind.CONTROL, data__state=Control.BOT
+    ~Q(data__has_any_keys=["resumes", "owes"]), kind=EventKind.CONTROL, data__state=Control.BOT
 )
 
 
@@ -149,7 +155,10 @@ class Conversation(models.Model):
                 | (Q(identified_at__isnull=False) & ~Q(customer_ref="")),
             ),
         ]
-        indexes = [models.Index(name="conversation_newest", fields=["-updated_at", "-id"])]
+        indexes = [
+            models.Index(name="conversation_newest", fields=["-updated_at", "-id"]),
+            models.Index(name="conversation_of_customer", fields=["customer_ref"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.customer or 'Customer'}, {self.created_at:%Y-%m-%d %H:%M}"
@@ -167,7 +176,7 @@ class Event(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="events")
-    seq = models.PositiveIntegerField(editable=False)
+    seq = models.PositiveIntegerField(db_default=0, editable=False)  # a trigger gives it
     kind = models.CharField(max_length=8, choices=EventKind)
     role = models.CharField(max_length=8, choices=Role)
     text = models.TextField(blank=True)

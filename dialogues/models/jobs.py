@@ -1,7 +1,7 @@
 """What the agent has others do for it while the talk goes on: jobs of sub-agents, and calls."""
 
 import uuid
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -240,6 +240,12 @@ class CallPlan(models.Model):
     chooses the occasion of a call, never whom it reaches or what may be offered.
     """
 
+    ARRANGED: ClassVar[str] = "call_plan"
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("description", "parameters", "card", "look_up", "confirmation", "addresses"),
+        "is_active",
+    )
+
     name = models.SlugField(max_length=40, unique=True)
     description = models.CharField(max_length=200)
     parameters = models.JSONField(default=no_parameters)  # JSON schema of the arguments
@@ -255,6 +261,13 @@ class CallPlan(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("dialogues:plan-detail", args=[self.name])
+
+    @property
+    def arranged_as(self) -> str:
         return self.name
 
     def clean(self) -> None:

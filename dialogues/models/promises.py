@@ -4,12 +4,29 @@ import uuid
 from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from dialogues.models.conversations import Conversation
-from wowconsole.roles import AnyUser
+from dialogues.models.desk import Handover
+from knowledge.models import Scene
+from wowconsole.roles import AnyUser, sees_every_scene
+
+
+class OptOutQuerySet(models.QuerySet["OptOut"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep those of customers whose conversations the user may read, and the user's own."""
+        if sees_every_scene(user):
+            return self
+        scenes = list(Scene.objects.visible_to(user).values_list("pk", flat=True))
+        seen = Conversation.objects.filter(Q(scene=None) | Q(scene__in=scenes))
+        theirs = ~Q(customer_ref="") & Exists(seen.filter(customer_ref=OuterRef("customer_ref")))
+        chat = Q(conversation__isnull=False) & (
+            Q(conversation__scene=None) | Q(conversation__scene__in=scenes)
+        )
+        return self.filter(Q(by=user.pk) | chat | theirs)
 
 
 class OptOut(models.Model):
@@ -22,7 +39,11 @@ class OptOut(models.Model):
     conversation = models.ForeignKey(
         Conversation, on_delete=models.CASCADE, null=True, related_name="+"
     )
+    # Null: the customer said so in the chat.
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OptOutQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -53,6 +74,13 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
     def visible_to(self, user: AnyUser) -> Self:
         """Keep the promises made in conversations the user may read."""
         return self.filter(conversation__in=Conversation.objects.visible_to(user))
+
+    def broken(self) -> Self:
+        """Keep those that came due unkept since a person was last asked for, in open handovers."""
+        since = Handover.objects.open().filter(
+            conversation=OuterRef("conversation"), asked_at__lte=OuterRef("settled_at")
+        )
+        return self.filter(Exists(since), state=PromiseState.ESCALATED)
 
     def due(self, *, lead: timedelta = timedelta()) -> Self:
         return self.filter(state=PromiseState.OPEN, due_at__lte=timezone.now() + lead)

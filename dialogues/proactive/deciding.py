@@ -7,7 +7,7 @@ both groups have passed the same ones, and both count for caps and cooldown.
 import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -30,8 +30,9 @@ from dialogues.models import (
     Reach,
     TurnStatus,
 )
-from dialogues.proactive import sending, wording
+from dialogues.proactive import contact, sending, wording
 from dialogues.proactive.conditions import MissingField, fill
+from dialogues.proactive.contact import Rules
 
 logger = logging.getLogger(__name__)
 
@@ -122,16 +123,16 @@ def _settle(decision: ProactiveDecision, words: str) -> None:
 def look(decision: ProactiveDecision) -> Verdict:
     """Say what should become of a decision now. Reads only; the order is the one of the ledger."""
     event, version, now = decision.event, decision.version, timezone.now()
+    rules = contact.rules_of(version.scene_id or event.scene_id)
     refused = (
         _in_force(decision, now)
         or _stale(version, event, now)
         or _unwanted(event)
-        or _too_often(decision, now)
+        or _too_often(decision, rules, now)
+        or _quiet(event, rules, now)
     )
     if refused:
         return refused
-    if until := quiet_until(zone_of(event), now):
-        return Verdict(Outcome.WAITING, "Quiet hours where the customer is.", until)
     conversation = sending.open_conversation(event)
     busy = _busy(conversation, version, now) or _untold(version, event)
     if busy:
@@ -162,7 +163,7 @@ def _unwanted(event: BusinessEvent) -> Verdict | None:
     return Verdict(Outcome.OPTED_OUT, "The customer wants no news.")
 
 
-def _too_often(decision: ProactiveDecision, now: datetime) -> Verdict | None:
+def _too_often(decision: ProactiveDecision, rules: Rules, now: datetime) -> Verdict | None:
     theirs = ProactiveDecision.objects.filter(
         customer_ref=decision.customer_ref, outcome__in=TOLD_OR_HELD
     )
@@ -170,10 +171,17 @@ def _too_often(decision: ProactiveDecision, now: datetime) -> Verdict | None:
     if theirs.filter(policy=decision.policy_id, decided_at__gt=since).exists():
         hours = decision.version.cooldown_hours
         return Verdict(Outcome.COOLDOWN, f"Told of the like within {hours} hours.")
-    most, days = settings.PROACTIVE_MOST, settings.PROACTIVE_DAYS
-    if theirs.filter(decided_at__gt=now - timedelta(days=days)).count() < most:
+    if theirs.filter(decided_at__gt=now - timedelta(days=rules.days)).count() < rules.most:
         return None
-    return Verdict(Outcome.CAPPED, f"{most} messages within {days} days are enough.")
+    return Verdict(Outcome.CAPPED, f"{rules.most} messages within {rules.days} days are enough.")
+
+
+def _quiet(event: BusinessEvent, rules: Rules, now: datetime) -> Verdict | None:
+    if until := rules.silence_end(now):
+        return Verdict(Outcome.WAITING, "Nobody is to be told anything now.", until)
+    if until := rules.quiet_end(zone_of(event), now):
+        return Verdict(Outcome.WAITING, "Quiet hours where the customer is.", until)
+    return None
 
 
 def _busy(
@@ -202,19 +210,6 @@ def _untold(version: ProactiveVersion, event: BusinessEvent) -> Verdict | None:
 
 def zone_of(event: BusinessEvent) -> ZoneInfo:
     return ZoneInfo(event.time_zone or settings.TIME_ZONE)
-
-
-def quiet_until(zone: ZoneInfo, now: datetime) -> datetime | None:
-    """Return when the quiet hours end that `now` lies in, by the customer's clock; else None."""
-    begin, end = settings.QUIET_FROM_HOUR, settings.QUIET_UNTIL_HOUR
-    local = now.astimezone(zone)
-    hour = local.hour
-    over_night = begin > end
-    is_quiet = (hour >= begin or hour < end) if over_night else begin <= hour < end
-    if not is_quiet:
-        return None
-    day = local.date() + timedelta(days=1 if over_night and hour >= begin else 0)
-    return datetime.combine(day, time(end), tzinfo=zone)
 
 
 def is_held_out(policy: ProactivePolicy, version: ProactiveVersion, customer_ref: str) -> bool:

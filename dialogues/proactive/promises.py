@@ -110,7 +110,11 @@ def sweep() -> None:
 
 @transaction.atomic
 def escalate(follow_up_pk: int) -> None:
-    """Pass a promise that was not kept in time to a person, and say so; twice does nothing."""
+    """Pass a promise that was not kept in time to a person, and say so; twice does nothing.
+
+    Where a person has the chat, or is awaited, the customer is told nothing: the desk shows it
+    to staff (`FollowUpQuerySet.broken`).
+    """
     found = FollowUp.objects.filter(pk=follow_up_pk).first()
     if found is None:
         return

@@ -4,11 +4,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
 from dialogues.models import BusinessEvent, OptOut, Outcome, ProactivePolicy, ProactiveVersion
 from dialogues.proactive.conditions import MissingField, fill, unmet
-from dialogues.proactive.deciding import is_held_out, quiet_until, zone_of
+from dialogues.proactive.contact import Rules, rules_of
+from dialogues.proactive.deciding import is_held_out, zone_of
 
 EVENTS = 100  # looked at
 
@@ -56,8 +55,17 @@ def rehearse(
         OptOut.objects.filter(customer_ref__in=refs).values_list("customer_ref", flat=True)
     )
     told: dict[str, list[datetime]] = defaultdict(list)
+    scenes = {version.scene_id or event.scene_id for event in latest}
+    rules = {scene: rules_of(scene) for scene in scenes}
     rows = [
-        _one(policy or ProactivePolicy(), version, event, unwanted, told[event.customer_ref])
+        _one(
+            policy or ProactivePolicy(),
+            version,
+            event,
+            unwanted,
+            told[event.customer_ref],
+            rules[version.scene_id or event.scene_id],
+        )
         for event in reversed(latest)
     ]
     return Rehearsal(rows[::-1])
@@ -69,6 +77,7 @@ def _one(
     event: BusinessEvent,
     unwanted: set[str],
     told: list[datetime],
+    rules: Rules,
 ) -> Rehearsed:
     at = event.occurred_at + timedelta(minutes=version.delay_minutes)
     if why := unmet(version.conditions, event.data):
@@ -81,10 +90,10 @@ def _one(
         return Rehearsed(event, Outcome.NOT_VALID, "Outside its validity.")
     if event.customer_ref in unwanted:
         return Rehearsed(event, Outcome.OPTED_OUT, "The customer wants no news.")
-    waited = quiet_until(zone_of(event), at)
+    waited = rules.silence_end(at) or rules.quiet_end(zone_of(event), at)
     if waited and waited > event.occurred_at + timedelta(minutes=version.stale_minutes):
         return Rehearsed(event, Outcome.STALE, "Quiet hours end too late for it.")
-    return _counted(policy, version, event, told, waited or at, text, late=bool(waited))
+    return _counted(policy, version, event, told, rules, waited or at, text, late=bool(waited))
 
 
 def _counted(
@@ -92,6 +101,7 @@ def _counted(
     version: ProactiveVersion,
     event: BusinessEvent,
     told: list[datetime],
+    rules: Rules,
     at: datetime,
     text: str,
     *,
@@ -99,8 +109,8 @@ def _counted(
 ) -> Rehearsed:
     if any(at - earlier < timedelta(hours=version.cooldown_hours) for earlier in told):
         return Rehearsed(event, Outcome.COOLDOWN, "Told of the like before.")
-    days = timedelta(days=settings.PROACTIVE_DAYS)
-    if sum(at - earlier < days for earlier in told) >= settings.PROACTIVE_MOST:
+    days = timedelta(days=rules.days)
+    if sum(at - earlier < days for earlier in told) >= rules.most:
         return Rehearsed(event, Outcome.CAPPED, "Told often enough.")
     told.append(at)
     if is_held_out(policy, version, event.customer_ref):

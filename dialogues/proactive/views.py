@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from dialogues.models import FollowUp, Outcome, ProactivePolicy
-from dialogues.proactive import charts, policies
+from dialogues.proactive import charts, contact, policies
 from dialogues.proactive.conditions import in_words
 from dialogues.proactive.effect import effect_of
 from dialogues.proactive.forms import (
@@ -94,6 +94,8 @@ def _edit(request: UserRequest, policy: ProactivePolicy | None) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     initial: dict[str, Any] = {"name": policy.name if policy else ""}
     initial["expected"] = version.number if version else None
+    if version is None:
+        initial["holdout_percent"] = contact.rules_of(None).holdout_percent
     form = PolicyForm(sent, instance=version, initial=initial, user=request.user, policy=policy)
     conditions = ConditionFormSet(sent, initial=rows, prefix="conditions")
     trial: Rehearsal | None = None

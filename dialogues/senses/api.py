@@ -1,4 +1,4 @@
-"""REST: what customers send besides text, in and out.
+"""REST: what customers send besides text, in and out; what colleagues send them, out.
 
 In with the session's token in `Authorization: Bearer`, out with `?token=` for the customer
 and by login or API key for staff.
@@ -27,7 +27,6 @@ from dialogues import services
 from dialogues.models import Attachment, AttachmentKind, Conversation
 from dialogues.senses import attaching
 from wowconsole.apikeys import HasScope
-from wowconsole.errors import Invalid
 
 KEPT_SECONDS = 3600  # by the browser; a file never changes
 
@@ -42,6 +41,7 @@ class AttachmentAnswer(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="to be named in the message that carries it")
     kind = serializers.ChoiceField(choices=AttachmentKind.choices)
     name = serializers.CharField()
+    description = serializers.CharField(help_text="alternative text of a colleague's picture")
     content_type = serializers.CharField()
     bytes = serializers.IntegerField()
     url = serializers.CharField()
@@ -62,14 +62,9 @@ class AttachmentsView(APIView):
         token = get_authorization_header(request).partition(b" ")[2].decode("latin-1").strip()
         conversation = _opened(session, token)
         file = request.FILES.get("file")
-        if file is None:
-            raise Invalid("Send the file in the field “file”.")
-        if file.size > attaching.largest_of_all():
-            raise attaching.TooLarge(
-                f"This is larger than {attaching.largest_of_all() // 1_000_000} MB."
-            )
+        content = attaching.content_of(file)
         attachment = attaching.upload(
-            conversation=conversation, name=file.name or "", content=file.read()
+            conversation=conversation, name=file.name or "", content=content
         )
         answer = AttachmentAnswer(attaching.as_json(attachment)).data
         return Response(answer, status=201)
@@ -99,6 +94,7 @@ class AttachmentView(APIView):
         found = Attachment.objects.filter(conversation__public_id=session, public_id=public_id)
         if token := request.query_params.get("token", ""):
             _opened(session, token)
+            found = found.shown_to_customer()
         elif HasScope().has_permission(request, self):
             found = found.visible_to(request.user)
         else:

@@ -1,4 +1,6 @@
-"""Taking in what customers send besides text, and clearing away what is not needed any more."""
+"""Taking in what customers and staff send besides text, and clearing away what is not needed
+any more.
+"""
 
 import hashlib
 import uuid
@@ -9,15 +11,25 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from agents.cleaning import storable
 from dialogues.appending import ConversationClosed
-from dialogues.models import Attachment, AttachmentKind, Conversation, DeadFile, Event
+from dialogues.models import (
+    Attachment,
+    AttachmentKind,
+    Conversation,
+    DeadFile,
+    Event,
+    Role,
+)
+from dialogues.models.attachments import DESCRIPTION_LENGTH
 from dialogues.senses import looking, picturing, sniffing
 from wowconsole.errors import Invalid, Refused, TooMany
 
@@ -54,14 +66,39 @@ def largest_of_all() -> int:
     return max(largest(kind) for kind in AttachmentKind.values)
 
 
-def upload(*, conversation: Conversation, name: str, content: bytes) -> Attachment:
-    """Keep a customer's file; it is not part of the talk until a message names it.
+def content_of(file: "UploadedFile[Any] | None") -> bytes:
+    """Read what a form or a program sent, unless it is larger than anything that is taken.
+
+    Raises:
+        Invalid, TooLarge: there is no file, or too much of it.
+    """
+    if file is None:
+        raise Invalid("Send the file in the field “file”.")
+    if (file.size or 0) > largest_of_all():
+        raise TooLarge(f"This is larger than {largest_of_all() // 1_000_000} MB.")
+    content: bytes = file.read()
+    return content
+
+
+def upload(
+    *,
+    conversation: Conversation,
+    name: str,
+    content: bytes,
+    by: User | None = None,
+    description: str = "",
+) -> Attachment:
+    """Keep a file; it is not part of the talk until a message names it.
+
+    Args:
+        by: the colleague who sends it; None: the customer.
+        description: what a colleague's picture shows, for those who don't see it.
 
     Raises:
         UnknownKind, TooLarge, Invalid: by its content it is nothing that is taken.
         TooMany, ConversationClosed: it can't be taken now.
     """
-    _check_count(conversation)
+    _check_count(conversation, by)
     sort = sniffing.sort_of(content)
     if sort is None:
         raise UnknownKind(
@@ -72,14 +109,19 @@ def upload(*, conversation: Conversation, name: str, content: bytes) -> Attachme
         raise TooLarge(f"This is larger than {largest(sort.kind) // 1_000_000} MB.")
     fields: dict[str, Any] = {
         "conversation": conversation,
+        "by": by,
         "kind": sort.kind,
         "name": _shown_name(name, sort),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     if sort.kind == AttachmentKind.IMAGE:
-        return _keep_picture(content, fields)
+        return _keep_picture(content, fields | {"description": _described(description)})
     fields |= {"content_type": sort.content_type, "size": len(content)}
     return _store(fields, {"file": (sort.suffix, content)})
+
+
+def _described(text: str) -> str:
+    return " ".join(str(storable(text)).split())[:DESCRIPTION_LENGTH]
 
 
 def _keep_picture(content: bytes, fields: dict[str, Any]) -> Attachment:
@@ -107,29 +149,30 @@ def _store(fields: dict[str, Any], files: dict[str, tuple[str, bytes]]) -> Attac
         default_storage.save(names[field], ContentFile(content))
     with transaction.atomic():
         Conversation.objects.select_for_update().get(pk=fields["conversation"].pk)
-        _check_count(fields["conversation"])
+        _check_count(fields["conversation"], fields["by"])
         attachment = Attachment.objects.create(**fields, **names)
         DeadFile.objects.filter(name__in=names.values()).delete()
     return attachment
 
 
 def _drawn_name(suffix: str) -> str:
-    """Return where a file is stored: nothing of what the customer called it."""
+    """Return where a file is stored: nothing of what its sender called it."""
     drawn = uuid.uuid4().hex
     return f"{drawn[:2]}/{drawn}{suffix}"
 
 
 def _shown_name(name: str, sort: sniffing.Sort) -> str:
-    """Return the customer's name for it without folders and marks that can't be seen."""
+    """Return the sender's name for it without folders and marks that can't be seen."""
     last = PurePath(str(storable(name)).replace("\\", "/")).name
     shown = "".join(mark for mark in last if mark.isprintable()).strip()
     return shown[-LONGEST_NAME:] or f"{sort.kind}{sort.suffix}"
 
 
-def _check_count(conversation: Conversation) -> None:
+def _check_count(conversation: Conversation, by: User | None) -> None:
+    """Customers and colleagues have allowances of their own."""
     if Conversation.objects.filter(pk=conversation.pk, closed_at__isnull=False).exists():
         raise ConversationClosed("This conversation has ended. Start a new one.")
-    sent = Attachment.objects.filter(conversation=conversation)
+    sent = Attachment.objects.filter(conversation=conversation, by__isnull=by is None)
     if sent.count() >= UPLOADS_A_CONVERSATION:
         raise TooMany(f"A conversation takes {UPLOADS_A_CONVERSATION} files.")
     if sent.filter(created_at__gt=timezone.now() - timedelta(minutes=1)).count() >= (
@@ -138,27 +181,36 @@ def _check_count(conversation: Conversation) -> None:
         raise TooMany("That was very quick. Wait a minute before you send another file.")
 
 
-def take(conversation: Conversation, ids: Sequence[UUID]) -> list[Attachment]:
+def take(
+    conversation: Conversation, ids: Sequence[UUID], by: User | None = None
+) -> list[Attachment]:
     """Lock and return what a message is to carry, in its order.
 
     Raises:
-        Invalid: too many, or one that is not of this conversation or was sent before.
+        Invalid: too many, or one that is not of this conversation and sender, or was sent before.
     """
     if len(set(ids)) != len(ids) or len(ids) > MOST_IN_A_MESSAGE:
         raise Invalid(f"A message carries at most {MOST_IN_A_MESSAGE} files, each once.")
-    waiting = conversation.attachments.select_for_update().filter(event=None, public_id__in=ids)
-    found = {attachment.public_id: attachment for attachment in waiting}
+    waiting = conversation.attachments.filter(event=None, by=by, public_id__in=ids)
+    found = {attachment.public_id: attachment for attachment in waiting.select_for_update()}
     if len(found) != len(ids):
         raise Invalid("A file is not here any more, or was sent already. Upload it again.")
     return [found[public_id] for public_id in ids]
 
 
 def send(attachments: Sequence[Attachment], event: Event) -> None:
-    """Make them part of the message, and have them looked into."""
+    """Make them part of the message, and have a customer's looked into."""
     for attachment in attachments:
         attachment.event = event
         attachment.save(update_fields=["event"])
-    looking.start(attachments, event)
+    if event.role == Role.CUSTOMER:
+        looking.start(attachments, event)
+
+
+def carried(attachments: Sequence[Attachment]) -> dict[str, Any]:
+    """Return the part of a message's data that tells what it carries."""
+    shown = [as_json(attachment) for attachment in attachments]
+    return {"attachments": shown} if shown else {}
 
 
 def as_json(attachment: Attachment) -> dict[str, Any]:
@@ -167,6 +219,7 @@ def as_json(attachment: Attachment) -> dict[str, Any]:
         "id": str(attachment.public_id),
         "kind": attachment.kind,
         "name": attachment.name,
+        "description": attachment.description,
         "content_type": attachment.content_type,
         "bytes": attachment.size,
         "url": _url("chat-attachment", attachment),

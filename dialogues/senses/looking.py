@@ -1,6 +1,6 @@
-"""Pictures and voice messages on their way into an answer.
+"""Pictures, voice messages and files on their way into an answer.
 
-Each message's are a durable job (dialogues.sensing). The turn about the message waits for
+Each message's are durable jobs (dialogues.senses.sensing). The turn about the message waits for
 it a few seconds and then goes on; what comes later starts a turn of its own.
 """
 
@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from agents import hearing
+from agents import hearing, reading
 from agents.actions import REPLY, DialogueAction
 from agents.subagents import REGISTRY
 from dialogues.jobs.delegating import announce, send_soon
@@ -33,25 +33,31 @@ from dialogues.models import (
     Turn,
     TurnStatus,
 )
-from dialogues.senses.sensing import ASK_AGAIN, HEAR, LOOK, advice_on
+from dialogues.senses.sensing import ASK_AGAIN, DOING, HEAR, LOOK, READ, advice_on
 
 LOOK_SECONDS = 0.2  # between two looks at the jobs that are waited for
 TOLD_EVERY = 10  # looks
-SENSES = {AttachmentKind.IMAGE: LOOK, AttachmentKind.VOICE: HEAR}
+SENSES = {AttachmentKind.IMAGE: LOOK, AttachmentKind.VOICE: HEAR, AttachmentKind.FILE: READ}
 STILL_LOOKING = "Thank you. I am looking at your picture; it takes a little longer."
+STILL_READING = "Thank you. I am reading your file; it takes a little longer."
 UNCLEAR = (
     "I can't make out your picture well enough. Please send a sharper or closer one, tell me in "
     "words what it shows, or ask for a person."
 )
 UNHEARD = "I can't listen to voice messages here. Please write to me, or ask for a person."
-UNREAD = (
-    "Thank you, your file is kept for my colleagues; I can't read it myself. Tell me in words "
-    "what it is about, or ask for a person."
-)
+UNREAD = {
+    "": "I can't find any words in your file. Tell me what it is about, or ask for a person.",
+    reading.LOCKED: "Your file is locked with a password, so I can't read it. Please send one that "
+    "opens without, tell me in words what it is about, or ask for a person.",
+    reading.DAMAGED: "Your file is damaged, so I can't read it. Please send it again or as a "
+    "picture, or ask for a person.",
+    reading.TOO_HARD: "Your file is too large for me to read. Please send a picture of what "
+    "matters in it, or ask for a person.",
+}
 
 
 def start(attachments: Sequence[Attachment], event: Event) -> None:
-    """Have the pictures, and the recordings, of a message looked into. In its transaction."""
+    """Have the pictures, recordings and files of a message looked into. In its transaction."""
     for kind, name in SENSES.items():
         ids = [str(one.public_id) for one in attachments if one.kind == kind]
         if ids and (name != HEAR or hearing.can_hear()):
@@ -108,8 +114,7 @@ async def _wait(turn: Turn, tell: Callable[[str, str], Awaitable[None]]) -> None
     while time.monotonic() < until and await unfinished.aexists():
         if rounds % TOLD_EVERY == 0:  # in between, others tell the customer to have patience
             doing = await unfinished.values_list("name", flat=True).afirst()
-            picture = "Looking at your picture"
-            await tell("calling", "Listening to your message" if doing == HEAR else picture)
+            await tell("calling", DOING.get(doing or "", DOING[LOOK]))
         rounds += 1
         await asyncio.sleep(LOOK_SECONDS)
     await sync_to_async(_take_up)(turn, jobs)
@@ -169,22 +174,37 @@ def _about(attachments: QuerySet[Attachment], turn: Turn) -> str:
         weak = ["signs" in found and advice_on(found) == ASK_AGAIN for found in evidence]
         return UNCLEAR if all(weak) else ""
     if AttachmentKind.IMAGE in kinds:
-        jobs = SubagentJob.objects.filter(pk__in=_jobs_of(turn), name=LOOK)
-        waited = jobs.exclude(state__in=[*FINISHED, SubagentState.CANCELLED]).exists()
-        return STILL_LOOKING if waited else UNCLEAR
-    return UNHEARD if AttachmentKind.VOICE in kinds else UNREAD if kinds else ""
+        return STILL_LOOKING if _is_at_work(turn, LOOK) else UNCLEAR
+    if AttachmentKind.FILE in kinds:
+        problems = [found["problem"] for found in evidence if "problem" in found]
+        return STILL_READING if _is_at_work(turn, READ) else UNREAD[max(problems, default="")]
+    return UNHEARD if AttachmentKind.VOICE in kinds else ""
+
+
+def _is_at_work(turn: Turn, name: str) -> bool:
+    jobs = SubagentJob.objects.filter(pk__in=_jobs_of(turn), name=name)
+    return jobs.exclude(state__in=[*FINISHED, SubagentState.CANCELLED]).exists()
 
 
 def in_words(event: Event) -> str:
-    """Return a customer's message as the agent reads it.
+    """Return a message as the agent reads it.
 
-    What it carried is named, but pictures beside words are not: their evidence is a line of its
-    own, and rules are searched for by this one.
+    What it carried is named, but a customer's pictures and files beside words are not: their
+    evidence is a line of its own, and rules are searched for by this one.
     """
-    named = {"image": "picture", "voice": "recording", "file": "file"}
-    carried = [str(one["kind"]) for one in event.data.get("attachments", [])]
-    told = [named[kind] for kind in carried if kind != AttachmentKind.IMAGE or not event.text]
+    carried = event.data.get("attachments", [])
+    told = [_named(one) for one in carried if not event.text or not _is_sensed(one, event)]
     return f"{event.text} ({', '.join(told)})".strip() if told else event.text
+
+
+def _is_sensed(carried: dict[str, Any], event: Event) -> bool:
+    return event.role == Role.CUSTOMER and carried["kind"] != AttachmentKind.VOICE
+
+
+def _named(carried: dict[str, Any]) -> str:
+    name = {"image": "picture", "voice": "recording", "file": "file"}[carried["kind"]]
+    shows = carried.get("description")
+    return f"{name} of {shows}" if shows else name
 
 
 def heard(event: Event) -> str:
@@ -197,4 +217,9 @@ def heard(event: Event) -> str:
 def arguments_of(event: Event) -> dict[str, Any]:
     """Return the arguments of a call or job as the agent reads them: no keys of files."""
     arguments: dict[str, Any] = event.data["arguments"]
-    return {} if event.kind == EventKind.JOB and event.data["name"] == LOOK else arguments
+    return {} if is_evidence(event) else arguments
+
+
+def is_evidence(event: Event) -> bool:
+    """Say whether the event brings what a customer's picture or file says: no tool's words."""
+    return event.kind == EventKind.JOB and event.data["name"] in (LOOK, READ)

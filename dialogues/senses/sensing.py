@@ -1,7 +1,8 @@
-"""The sub-agents that look at pictures and hear voice messages, as the registry knows them.
+"""The sub-agents that look at pictures, hear voice messages and read files, as the registry
+knows them.
 
-Each job is about all pictures, or all recordings, of one message. What comes of it stands in
-the job's result and beside each attachment, for staff.
+Each job is about all pictures, or all recordings, or all files, of one message. What comes of
+it stands in the job's result and beside each attachment, for staff.
 """
 
 import asyncio
@@ -9,46 +10,62 @@ from collections.abc import Callable
 
 from asgiref.sync import sync_to_async
 from django.core.files.storage import default_storage
-from pgvector.django import HammingDistance
 
-from agents import hearing, seeing
+from agents import hearing, reading, seeing
+from agents.masking import masked
 from agents.subagents import CostClass, Data, GaveUp, Outcome, SubAgent, Work, register
 from dialogues.models import Attachment
+from dialogues.senses import suspecting
 
-LOOK, HEAR = "look_at_image", "hear_voice"
+LOOK, HEAR, READ = "look_at_image", "hear_voice", "read_file"
+DOING = {
+    LOOK: "Looking at your picture",
+    HEAR: "Listening to your message",
+    READ: "Reading your file",
+}
 TIMEOUT_SECONDS = 120
 LEAST_CONFIDENCE = 0.6  # below it, another picture or a person is asked for
-TOLD_CHARACTERS = 400  # of all pictures' words that the agent is told
-NEAR_BITS = 20  # of 256 in which the looks of one picture differ after a new encoding
-LEAST_MARKED, MOST_MARKED = 90, 166  # bits set in looks of photos; a page of text has fewer
-EDITORS = ("photoshop", "gimp", "snapseed", "picsart", "canva", "meitu", "facetune", "pixelmator")
+TOLD_CHARACTERS = 400  # of the words of all pictures, or files, that the agent is told
+TOLD_AT_END = 0.3  # of them from the end of a file: an invoice's total stands there
 ASK_AGAIN = "Ask for a sharper or closer picture, or pass to a colleague."
-CHECK = "Before anything is promised because of this picture, a colleague has to look at it."
+CHECK = "Before anything is promised because of it, a colleague has to look at it."
+PROBLEMS = {
+    reading.LOCKED: "It is locked with a password. Ask for one that opens without.",
+    reading.DAMAGED: "It is damaged. Ask for the file again, or for a picture of it.",
+    reading.TOO_HARD: "It is too large or involved to be read. Ask for a picture of what matters.",
+}
+NO_WORDS = "No words were found in it. Ask what it is about."
 UNKNOWN_ITEM = "What it shows is unknown: nothing here can tell. Ask the customer."
 
 
 async def look(work: Work) -> Outcome:
     """Make evidence of each picture, one after the other."""
-    return await _each(work, _look, "Looking at your picture")
+    return await _each(work, LOOK, _look)
 
 
 async def hear(work: Work) -> Outcome:
     """Make text of each recording."""
-    return await _each(work, _hear, "Listening to your message")
+    return await _each(work, HEAR, _hear)
 
 
-async def _each(work: Work, sense: Callable[[bytes, Attachment], Data], progress: str) -> Outcome:
+async def read(work: Work) -> Outcome:
+    """Make text of the first pages of each file."""
+    return await _each(work, READ, _read)
+
+
+async def _each(work: Work, name: str, sense: Callable[[bytes, Attachment], Data]) -> Outcome:
     found: list[Data] = []
     wanted = work.arguments["attachments"]
     for number, public_id in enumerate(wanted, start=1):
         count = f" ({number} of {len(wanted)})" if len(wanted) > 1 else ""
-        await work.keep(memory={}, progress=progress + count)
+        await work.keep(memory={}, progress=DOING[name] + count)
         attachment = await sync_to_async(_attachment)(public_id)
         sensed: Data | None = attachment.evidence  # of a worker that died afterwards
         if sensed is None:
             content = await sync_to_async(_content_of)(attachment)
             # In a thread of its own: the lease is kept meanwhile.
             sensed = await asyncio.to_thread(sense, content, attachment)
+            sensed["text"] = masked(sensed["text"])
             await sync_to_async(_keep)(attachment, sensed)
         found.append({"name": attachment.name} | sensed)
     return Outcome({"found": found})
@@ -81,47 +98,17 @@ def _hear(content: bytes, attachment: Attachment) -> Data:
         raise GaveUp(str(error)) from None
 
 
+def _read(content: bytes, attachment: Attachment) -> Data:
+    read = reading.read(content, attachment.content_type).as_dict()
+    attachment.traits = read.pop("traits") | {"hidden": read.pop("hidden")}
+    return read
+
+
 def _keep(attachment: Attachment, sensed: Data) -> None:
     if "signs" in sensed:
-        sensed |= {"signs": [*signs_of(attachment), *sensed["signs"]]}
+        sensed |= {"signs": [*suspecting.signs_of(attachment), *sensed["signs"]]}
     attachment.evidence = sensed
-    attachment.save(update_fields=["evidence"])
-
-
-def signs_of(attachment: Attachment) -> list[str]:
-    """Return why a picture may have been tampered with: hints for people, no proof."""
-    traits, signs = attachment.traits, []
-    software = str(traits.get("software", ""))
-    if any(editor in software.lower() for editor in EDITORS):
-        signs.append(f"It was saved by {software}.")
-    if "edited_at" in traits:
-        signs.append(f"It was changed after it was taken ({traits['edited_at']}).")
-    if patch := traits.get("patch"):
-        x, y, width, height = patch
-        signs.append(
-            f"A region of {width} × {height} pixels at {x}, {y} was saved less often than the rest."
-        )
-    if talks := sent_elsewhere(attachment):
-        signs.append(f"The same picture was sent in {talks} other conversation(s).")
-    return signs
-
-
-def sent_elsewhere(attachment: Attachment) -> int:
-    """Count the conversations of others, or of nobody known, with this very picture.
-
-    The same bytes, or pixels that look alike; pages of text all look alike and are compared
-    by their bytes alone.
-    """
-    same = Attachment.objects.filter(sha256=attachment.sha256)
-    look = str(attachment.look or "")
-    if LEAST_MARKED <= look.count("1") <= MOST_MARKED:
-        pictures = Attachment.objects.exclude(look=None)
-        near = pictures.annotate(bits=HammingDistance("look", look)).filter(bits__lte=NEAR_BITS)
-        same = same | Attachment.objects.filter(pk__in=near.values("pk"))
-    same = same.exclude(conversation=attachment.conversation_id)
-    if owner := attachment.conversation.customer_ref:
-        same = same.exclude(conversation__customer_ref=owner)
-    return same.values("conversation").distinct().count()
+    attachment.save(update_fields=["evidence", "traits"])
 
 
 def advice_on(found: Data) -> str:
@@ -129,11 +116,15 @@ def advice_on(found: Data) -> str:
 
     Signs of tampering are for staff: customers read what the agent is told.
     """
+    if problem := PROBLEMS.get("" if found["text"] else found.get("problem", "")):
+        return problem
+    if "pages" in found and not found["text"]:
+        return NO_WORDS
     if found["confidence"] < LEAST_CONFIDENCE:
         return ASK_AGAIN
     if found["signs"]:
         return CHECK
-    return UNKNOWN_ITEM if found["item"] is None and not found["text"] else ""
+    return UNKNOWN_ITEM if not found.get("item") and not found["text"] else ""
 
 
 def tell_seen(result: Data) -> Data:
@@ -153,6 +144,32 @@ def _told(found: Data, most: int) -> Data:
     }
     advice = advice_on(found)
     return told | ({"advice": advice} if advice else {})
+
+
+def tell_read(result: Data) -> Data:
+    """Return the result as the agent reads it: short, and marked as the file's words."""
+    if "error" in result:
+        return result
+    most = TOLD_CHARACTERS // len(result["found"])
+    return {"files": [_told_of_file(found, most) for found in result["found"]]}
+
+
+def _told_of_file(found: Data, most: int) -> Data:
+    told: Data = {"words_in_file": _ends(found["text"], most)}
+    if found["pages_read"] < found["pages"]:
+        told |= {"pages": found["pages"], "pages_read": found["pages_read"]}
+    advice = advice_on(found)
+    return told | ({"advice": advice} if advice else {})
+
+
+def _ends(text: str, most: int) -> str:
+    """Shorten a text to its beginning and its end, at spaces; `most` in characters."""
+    lines = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
+    if len(lines) <= most:
+        return lines
+    tail = int(most * TOLD_AT_END)
+    head = lines[: most - tail].rsplit(maxsplit=1)[0]
+    return f"{head} … {lines[-tail:].split(maxsplit=1)[-1]}"
 
 
 def tell_heard(result: Data) -> Data:
@@ -216,5 +233,29 @@ register(
         run=hear,
         is_tool=False,
         tell=tell_heard,
+    )
+)
+register(
+    SubAgent(
+        name=READ,
+        version=1,
+        description="read the files of a message",
+        inputs=_INPUTS,
+        outputs=_outputs(
+            {
+                "text": {"type": "string"},
+                "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+                "signs": {"type": "array", "items": {"type": "string"}},
+                "by": {"type": "string"},
+                "pages": {"type": "integer", "minimum": 0},
+                "pages_read": {"type": "integer", "minimum": 0},
+                "problem": {"enum": ["", *PROBLEMS]},
+            }
+        ),
+        timeout_seconds=TIMEOUT_SECONDS,
+        cost_class=CostClass.LOW,
+        run=read,
+        is_tool=False,
+        tell=tell_read,
     )
 )

@@ -39,6 +39,7 @@ STARTS = {
     b"OggS": OGG,
     b"%PDF-": PDF,
 }
+TAKEN = [JPEG, PNG, WEBP, GIF, WAV, MP3, OGG, WEBM, PDF, TEXT]
 RIFF = {b"WEBP": WEBP, b"WAVE": WAV}
 
 

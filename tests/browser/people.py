@@ -26,13 +26,20 @@ class Person:
         if message.type == "error":
             self.troubles.append(f"{message.text} at {self.page.url}")
 
-    @contextmanager
     def during_outage(self):
         """Forget what a browser says when the server is gone; anything else is still heard."""
+        return self._deaf_to(*CLIENT_GONE)
+
+    def during_refusal(self):
+        """Forget what a browser says when a form comes back with faults."""
+        return self._deaf_to("422 (Unprocessable Entity)")
+
+    @contextmanager
+    def _deaf_to(self, *noise):
         before = list(self.troubles)
         yield
         new = self.troubles[len(before) :]
-        self.troubles = before + [text for text in new if not any(n in text for n in CLIENT_GONE)]
+        self.troubles = before + [text for text in new if not any(n in text for n in noise)]
 
     def log_in(self, username):
         self.page.goto("/")

@@ -15,6 +15,8 @@ from wowconsole.stack.checks import free_port
 from wowconsole.stack.children import Children
 
 START_SECONDS = 120
+DEMO = "browser_demo"  # the demo as it is loaded; each Site has a copy
+loaded = set()
 
 
 class Site:
@@ -54,13 +56,13 @@ def serve(home):
     environment = {
         "WOWCONSOLE_HOME": str(home),
         "DJANGO_SETTINGS_MODULE": "wowconsole.settings",
-        "DATABASE_URL": make_database("browser"),
+        "DATABASE_URL": address_of("browser"),
         "PUBLIC_URL": f"http://127.0.0.1:{web_port}",
         "ENGINE_URL": f"http://127.0.0.1:{engine_port}/v1",
     }
+    load_demo(home, environment)
+    make_database("browser", template=DEMO)
     children = Children(settings.BASE_DIR, home, environment)
-    for command in ("migrate", "load_demo"):
-        finish(children.manage(command))
     engine = children.engine(engine_port)
     site = Site(environment["PUBLIC_URL"], children.web("127.0.0.1", web_port), children)
     with ExitStack() as running:
@@ -72,6 +74,17 @@ def serve(home):
         yield site
 
 
+def load_demo(home, environment):
+    """Load the demo into a database that sites copy; that takes most of a start, so it is once."""
+    if DEMO in loaded:
+        return
+    make_database(DEMO)
+    children = Children(settings.BASE_DIR, home, environment | {"DATABASE_URL": address_of(DEMO)})
+    for command in ("migrate", "load_demo"):
+        finish(children.manage(command))
+    loaded.add(DEMO)
+
+
 def link_weights(home):
     """Let `home` share the checkout's weights: they are fetched once, not once a session."""
     models = settings.BASE_DIR / ".local" / "models"
@@ -79,16 +92,25 @@ def link_weights(home):
     (home / "models").symlink_to(models)
 
 
-def make_database(name):
-    """Create an empty database beside the one of the other tests; return its URL."""
+def address_of(name):
+    return psycopg.conninfo.make_conninfo(dbname=name, **server())
+
+
+def server():
+    """Return where the other tests' database is."""
     parts = settings.DATABASES["default"]
     where = {key: parts[key.upper()] for key in ("host", "port", "user", "password")}
-    where = {key: value for key, value in where.items() if value}
-    identifier = sql.Identifier(name)
-    with psycopg.connect(dbname="postgres", autocommit=True, **where) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-    return psycopg.conninfo.make_conninfo(dbname=name, **where)
+    return {key: value for key, value in where.items() if value}
+
+
+def make_database(name, template="template1"):
+    """Create a database beside the one of the other tests, as a copy of another."""
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(dbname="postgres", autocommit=True, **server()) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
 
 
 def finish(child):

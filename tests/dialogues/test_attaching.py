@@ -287,3 +287,10 @@ class ConstraintTests(TestCase):
 
     def test_attachment_not_empty(self):
         self.refuses("attachment_not_empty", size=0)
+
+    def test_attachment_described_by_staff(self):
+        self.refuses("attachment_described_by_staff", description="A lid")
+        self.refuses("attachment_", description="A lid", by=make_user(), kind="file")
+
+    def test_attachment_of_staff_is_no_evidence(self):
+        self.refuses("attachment_of_staff_is_no_evidence", by=make_user(), evidence={"text": ""})

@@ -6,12 +6,15 @@ from django.db import IntegrityError, transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from agents.actions import CLOSE, DialogueAction
+from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
+from agents.confirming import Call
 from dialogues import answering, history, recording, services
-from dialogues.desk import control, queueing
+from dialogues.chat import stopping
+from dialogues.desk import control, holding, queueing
 from dialogues.models import (
     Assignment,
     Control,
+    Conversation,
     EventKind,
     Handover,
     Role,
@@ -73,7 +76,7 @@ class TakeControlTests(ControlCase):
             lambda: control.take_control(conversation=self.conversation, by=self.ben),
             lambda: services.reply_as_staff(conversation=self.conversation, by=self.ben, text="Hi"),
         ):
-            with self.assertRaisesMessage(control.HeldByOther, "Ana holds"):
+            with self.assertRaisesMessage(holding.HeldByOther, "Ana holds"):
                 refused()
         control.take_control(conversation=self.conversation, by=self.ben, force=True)
         assert self.handover().holder == self.ben
@@ -87,7 +90,7 @@ class TakeControlTests(ControlCase):
     def test_assigned_are_only_people_who_may_answer_here(self):
         outsider, auditor = make_user("operator", [make_scene()]), make_user("auditor")
         for person in (outsider, auditor):
-            with self.assertRaises(control.CannotHold):
+            with self.assertRaises(holding.CannotHold):
                 control.assign(conversation=self.conversation, to=person, by=self.ana)
         control.assign(conversation=self.conversation, to=self.ben, by=self.ana)
         assert self.handover().holder == self.ben
@@ -102,7 +105,7 @@ class TakeControlTests(ControlCase):
         assert self.fresh().control == Control.QUEUED
         assert queueing.standing(self.conversation)["position"] == 1
         assert [row.to for row in Assignment.objects.all()] == [self.ana, None]
-        with self.assertRaises(control.NotHeld):
+        with self.assertRaises(holding.NotHeld):
             control.release(conversation=self.conversation, by=self.ana)
 
     def test_history_of_who_held_it_does_not_change(self):
@@ -198,9 +201,96 @@ class CloseByAgentTests(ControlCase):
 
 
 class RoundTripTests(ControlCase):
-    def test_a_message_of_the_stretch_with_a_person_is_dealt_with(self):
+    """What a takeover silenced: answered once, by a person or by the agent."""
+
+    def taken(self):
+        """A talk whose answer was silenced half way."""
+        self.silenced = self.begin("Where is it?")
+        control.take_control(conversation=self.conversation, by=self.ana)
+
+    def answered(self):
+        """Have the agent answer what it owes; say how often it found something."""
+        times = 0
+        while turn := services.begin_turn(self.conversation.pk):
+            recording.store_end(turn, Record(), DialogueAction(REPLY, "On its way."), "")
+            times += 1
+        return times
+
+    def test_handed_back_without_a_word_it_is_answered_once(self):
+        self.taken()
+        with self.captureOnCommitCallbacks() as callbacks:
+            event = services.hand_back(conversation=self.conversation)
+        assert event.data == {"state": "bot", "owes": True}
+        assert any("_have_answered" in str(callback) for callback in callbacks)
+        assert Conversation.objects.unanswered(after_seconds=0).get() == self.conversation
+        assert self.answered() == 1
+        assert not Conversation.objects.unanswered(after_seconds=0).exists()
+        control.take_control(conversation=self.conversation, by=self.ana)
+        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        assert self.answered() == 0
+
+    def test_its_prompt_ends_with_what_was_asked(self):
+        self.taken()
+        services.hand_back(conversation=self.conversation)
+        turn = services.begin_turn(self.conversation.pk)
+        assert [str(line) for line in history.lines_for(turn)] == ["customer: Where is it?"]
+
+    def test_back_in_the_queue_too(self):
+        self.taken()
+        assert control.release(conversation=self.conversation, by=self.ana).data["owes"]
+        assert self.answered() == 1
+        control.leave_queue(conversation=self.conversation)
+        assert self.answered() == 0
+
+    def test_silenced_twice_it_is_still_answered_once(self):
+        self.taken()
+        services.hand_back(conversation=self.conversation)
+        assert services.begin_turn(self.conversation.pk)
+        control.take_control(conversation=self.conversation, by=self.ana)
+        services.hand_back(conversation=self.conversation)
+        assert self.answered() == 1
+
+    def test_what_was_said_to_a_silent_person_is_answered(self):
         make_release(live=True)
         control.take_control(conversation=self.conversation, by=self.ana)
         say(self.conversation, "Hello?")
         services.hand_back(conversation=self.conversation)
-        assert services.begin_turn(self.conversation.pk) is None
+        assert self.answered() == 1
+
+    def test_never_after_a_person_dealt_with_it(self):
+        self.taken()
+        services.reply_as_staff(conversation=self.conversation, by=self.ana, text="At the door.")
+        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        assert self.answered() == 0
+
+    def test_a_summary_in_a_persons_words_says_that_it_is_dealt_with(self):
+        self.taken()
+        services.hand_back(conversation=self.conversation, summary="I telephoned.")
+        assert self.answered() == 0
+        control.take_control(conversation=self.conversation, by=self.ana)
+        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+
+    def test_a_drafted_summary_does_not(self):
+        self.taken()
+        services.hand_back(conversation=self.conversation, summary="They asked.", source="log")
+        turn = services.begin_turn(self.conversation.pk)
+        lines = [str(line) for line in history.lines_for(turn)]
+        assert lines == ["customer: Where is it?", 'colleague {} -> {"did": "They asked."}']
+
+    def test_what_the_customer_stopped_is_not_owed(self):
+        self.begin("Where is it?")
+        stopping.stop_answer(conversation=self.conversation)
+        control.take_control(conversation=self.conversation, by=self.ana)
+        services.hand_back(conversation=self.conversation)
+        assert self.answered() == 0
+
+    def test_a_yes_is_not_taken_up_again(self):
+        self.begin("Cancel it")
+        pending = Record(pending=Call("cancel", {}))
+        turn = self.conversation.turns.get()
+        recording.store_end(turn, pending, DialogueAction(CLARIFY, "Shall I?"), "")
+        say(self.conversation, "yes")
+        assert history.confirmed_by(services.begin_turn(self.conversation.pk))
+        control.take_control(conversation=self.conversation, by=self.ana)
+        services.hand_back(conversation=self.conversation)
+        assert history.confirmed_by(services.begin_turn(self.conversation.pk)) is None

@@ -23,7 +23,7 @@ from dialogues.models import (
     ProactiveVersion,
     Role,
 )
-from dialogues.proactive import deciding
+from dialogues.proactive import contact, deciding
 from dialogues.proactive import policies as proactive_policies
 from dialogues.proactive.sending import adopt
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
@@ -219,19 +219,19 @@ class QuietTests(TestCase):
 
     def test_the_customers_clock_counts(self):
         night = datetime(2026, 5, 1, 23, 30, tzinfo=self.SHANGHAI)
-        assert deciding.quiet_until(self.SHANGHAI, night) == datetime(
+        assert contact.usual_rules().quiet_end(self.SHANGHAI, night) == datetime(
             2026, 5, 2, 8, tzinfo=self.SHANGHAI
         )
-        assert deciding.quiet_until(ZoneInfo("UTC"), night) is None
+        assert contact.usual_rules().quiet_end(ZoneInfo("UTC"), night) is None
 
     def test_after_midnight_they_end_the_same_day(self):
         early = datetime(2026, 5, 1, 3, tzinfo=self.SHANGHAI)
-        assert deciding.quiet_until(self.SHANGHAI, early).day == 1
+        assert contact.usual_rules().quiet_end(self.SHANGHAI, early).day == 1
 
     @override_settings(QUIET_FROM_HOUR=12, QUIET_UNTIL_HOUR=14)
     def test_a_rest_at_noon(self):
         noon = datetime(2026, 5, 1, 12, 59, tzinfo=self.SHANGHAI)
-        assert deciding.quiet_until(self.SHANGHAI, noon).hour == 14
+        assert contact.usual_rules().quiet_end(self.SHANGHAI, noon).hour == 14
 
     def test_the_message_waits_until_they_end(self):
         hour = timezone.now().hour

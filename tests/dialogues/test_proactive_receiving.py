@@ -8,11 +8,13 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from django.test import TestCase, override_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from agents.master import Called
 from dialogues import recording, services, tasks
 from dialogues.chat import identifying
+from dialogues.desk import control, presenting
 from dialogues.models import (
     BusinessEvent,
     Control,
@@ -180,13 +182,22 @@ class PromiseTests(TestCase):
         assert said.count() == 2
         assert "Order GW1002 is there by 19:00. That has not happened yet" in said.last().text
 
-    def test_a_person_who_talks_is_not_interrupted(self):
+    def test_a_person_who_talks_is_not_interrupted_but_told(self):
         promise = self.promised()
-        conversation = promise.conversation
-        conversation.control = Control.HUMAN
-        conversation.save()
+        conversation, ana = promise.conversation, make_user("admin")
+        control.take_control(conversation=conversation, by=ana)
+        stamp = presenting.stamp(conversation)
         assert self.late(promise).state == PromiseState.ESCALATED
         assert conversation.events.filter(role=Role.AGENT).count() == 1
+        assert presenting.stamp(conversation) != stamp
+        self.client.force_login(ana)
+        page = self.client.get(reverse("dialogues:desk", args=[conversation.public_id]))
+        self.assertContains(page, "Order GW1002 is there by 19:00.")
+        self.assertContains(page, "Please see to it.")
+        inbox = reverse("dialogues:inbox")
+        self.assertContains(self.client.get(inbox, {"view": "mine"}), "Promise not kept")
+        services.hand_back(conversation=conversation)
+        self.assertNotContains(self.client.get(inbox, {"view": "all"}), "Promise not kept")
 
     def test_with_the_conversation_the_promise_ends(self):
         promise = self.promised()

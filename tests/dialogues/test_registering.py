@@ -1,11 +1,9 @@
-import json
 from io import StringIO
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.test import TestCase
-from django.urls import reverse
 
 from agents.models import Tool
 from dialogues.jobs.registering import register_tools
@@ -53,21 +51,3 @@ class PlanTests(TestCase):
             CallPlan(
                 name="x", description="x", card={"why": "?"}, addresses={"*": "link:"}
             ).full_clean()
-
-    def test_administrators_write_plans_and_tools_follow(self):
-        plan = make_plan()
-        admin = factories.make_user("admin", is_staff=True, is_superuser=True)
-        self.client.force_login(admin)
-        url = reverse("admin:dialogues_callplan_change", args=[plan.pk])
-        assert self.client.get(url).status_code == 200
-        data = {
-            "name": plan.name,
-            "description": "ring",
-            "parameters": json.dumps(NUMBER),
-            "card": '{"whom": {"name": "x"}, "why": "y", "facts": '
-            '[{"name": "a", "question": "b?", "kind": "text"}]}',
-            "addresses": '{"*": "link:"}',
-            "is_active": "on",
-        }
-        assert self.client.post(url, data).status_code == 302
-        assert Tool.objects.get(name=plan.name).description == "ring"

@@ -41,6 +41,10 @@ class SayTests(TestCase):
     def setUpTestData(cls):
         cls.conversation = make_conversation()
 
+    def test_the_number_of_a_card_is_not_kept(self):
+        said = speak(self.conversation, "Charge 4111 1111 1111 1111 please")
+        assert said.text == "Charge •••• 1111 please"
+
     def test_a_repeated_client_id_is_the_same_event(self):
         first = speak(self.conversation, "Hi", "a")
         again = speak(self.conversation, "Hi again", "a")

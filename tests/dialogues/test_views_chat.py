@@ -2,13 +2,17 @@
 
 import re
 from pathlib import Path
+from unittest.mock import patch
 
+from channels.layers import get_channel_layer
 from django.contrib.staticfiles import finders
 from django.test import TestCase, override_settings
+from redis.exceptions import RedisError
 
-from dialogues.chat import writing
+from dialogues.chat import frames, writing
 from dialogues.chat.words import EN, WORDS, ZH, language_of
-from dialogues.models import Control, Conversation, Role
+from dialogues.desk import control
+from dialogues.models import Role
 from tests.dialogues.test_identifying import SHOP, make_site
 from tests.factories import make_conversation, make_scene, make_user
 
@@ -123,23 +127,61 @@ class TypingTests(TestCase):
         cls.scene = make_scene()
         cls.conversation = make_conversation(scene=cls.scene)
 
+    def setUp(self):
+        frames._allowances_of.cache_clear()
+
     def path(self, name):
         return f"/dialogues/{self.conversation.public_id}/{name}/"
 
     def test_staff_tell_that_they_write_once_they_have_taken_over(self):
-        self.client.force_login(make_user("operator", [self.scene]))
+        ana = make_user("operator", [self.scene])
+        self.client.force_login(ana)
         assert self.client.post(self.path("typing")).status_code == 204
         assert not writing.is_writing(self.conversation.public_id, Role.STAFF)
-        Conversation.objects.update(control=Control.HUMAN)
+        control.take_control(conversation=self.conversation, by=ana)
         assert self.client.post(self.path("typing")).status_code == 204
         assert writing.is_writing(self.conversation.public_id, Role.STAFF)
         assert self.client.get(self.path("typing")).status_code == 405
+
+    def test_only_who_holds_it_is_seen_writing(self):
+        control.take_control(conversation=self.conversation, by=make_user("admin"))
+        self.client.force_login(make_user("operator", [self.scene]))
+        assert self.client.post(self.path("typing")).status_code == 204
+        assert not writing.is_writing(self.conversation.public_id, Role.STAFF)
+
+    def test_nobody_is_seen_writing_where_the_talk_has_ended(self):
+        ana = make_user("operator", [self.scene])
+        control.take_control(conversation=self.conversation, by=ana)
+        control.close(conversation=self.conversation)
+        self.client.force_login(ana)
+        assert self.client.post(self.path("typing")).status_code == 204
+        assert not writing.is_writing(self.conversation.public_id, Role.STAFF)
+
+    def test_without_redis_it_is_not_shown_and_nothing_fails(self):
+        ana = make_user("operator", [self.scene])
+        control.take_control(conversation=self.conversation, by=ana)
+        self.client.force_login(ana)
+        layer = get_channel_layer()
+        with (
+            patch.object(type(layer), "group_send", side_effect=RedisError),
+            self.assertLogs("dialogues.events", "WARNING"),
+        ):
+            assert self.client.post(self.path("typing")).status_code == 204
+
+    def test_it_is_told_no_more_often_than_a_window_does(self):
+        self.client.force_login(make_user("operator", [self.scene]))
+        most, _ = frames.ALLOWANCES["staff_typing"]
+        codes = [self.client.post(self.path("typing")).status_code for _ in range(most + 3)]
+        assert codes[:most] == [204] * most
+        assert codes[-1] == 429
 
     def test_staff_see_that_the_customer_writes(self):
         self.client.force_login(make_user("operator", [self.scene]))
         self.assertNotContains(self.client.get(self.path("customer-typing")), "writing")
         writing.note_sync(self.conversation.public_id, Role.CUSTOMER)
         self.assertContains(self.client.get(self.path("customer-typing")), "writing")
+        assert self.client.get(f"{self.path('customer-typing')}?shown=yes").status_code == 204
+        assert self.client.get(f"{self.path('customer-typing')}?shown=no").status_code == 200
 
     def test_strangers_and_signed_out_people_do_neither(self):
         assert self.client.post(self.path("typing")).status_code == 302

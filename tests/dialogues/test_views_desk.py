@@ -92,7 +92,7 @@ class InboxTests(DeskCase):
             say(talk, "Hello?")
             control.ask_for_person(conversation=talk)
         self.client.get(reverse("dialogues:inbox"))
-        with self.assertNumQueries(10):
+        with self.assertNumQueries(11):
             self.client.get(reverse("dialogues:inbox"))
 
     def test_the_next_one_is_who_has_waited_longest(self):
@@ -132,7 +132,7 @@ class LivePageTests(DeskCase):
                 scene=self.scene, shortcut=f"c{number}", text="x", updated_by=self.ana
             )
         self.client.get(self.url("desk"))
-        with self.assertNumQueries(17):
+        with self.assertNumQueries(19):
             self.client.get(self.url("desk"))
 
     def test_an_ended_conversation_takes_no_answer(self):

@@ -35,15 +35,18 @@ function shown(file) {
   link.target = "_blank";
   link.rel = "noopener";
   if (!file.thumbnail) {
-    link.textContent = file.name;
+    link.append(make("span", "name", file.name), make("span", "size", sizeOf(file.bytes)));
     return link;
   }
   const picture = make("img");
   picture.src = address(file.thumbnail);
-  picture.alt = file.name;
+  picture.alt = file.description || file.name;
   link.append(picture);
   return link;
 }
+
+const sizeOf = (bytes) =>
+  (bytes < 1e6 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 export const ready = () => chosen.length > 0;
 

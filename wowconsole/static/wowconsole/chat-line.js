@@ -11,6 +11,13 @@ const POLLING_MS = 120000; // then the socket gets another chance
 const LOOKING_MS = 600000; // between two looks for a chat that waits
 const PASSING = ["typing", "resume", "cancel"]; // worth nothing once they are late
 
+// Why no chat was begun, as the page names it.
+async function why(answer) {
+  const { code } = await answer.json().catch(() => ({}));
+  if (code === "site_off") return "off";
+  return { 403: "refused", 422: "refused", 429: "busy" }[answer.status] || "unreachable";
+}
+
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Line {
@@ -233,7 +240,7 @@ export class Line {
     const answer = await this.ask(this.view.request())
       .catch(() => { throw new Error(navigator.onLine ? "unreachable" : "offline"); });
     if (answer.status === 403 || answer.status === 422) this.over = true; // saying it again won't help
-    if (!answer.ok) throw new Error({ 403: "refused", 422: "refused", 429: "busy" }[answer.status] || "unreachable");
+    if (!answer.ok) throw new Error(await why(answer));
     await this.begin(answer);
   }
 

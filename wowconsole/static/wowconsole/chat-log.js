@@ -54,13 +54,17 @@ export function isNew(event) {
 
 const atBottom = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
 
+export const toEnd = () => { scroll.scrollTop = scroll.scrollHeight; };
+
 function place(item, seq) {
   const stick = atBottom();
   item.dataset.seq = seq ?? "";
   const later = ({ dataset }) => !dataset.seq || +dataset.seq > seq;
   log.insertBefore(item, (seq && [...log.children].find(later)) || null);
   $("welcome").hidden = true;
-  if (stick || item.matches(".customer")) scroll.scrollTop = scroll.scrollHeight;
+  if (!stick && !item.matches(".customer")) return;
+  toEnd();
+  for (const picture of item.querySelectorAll("img")) picture.addEventListener("load", toEnd);
 }
 
 const SPEAKERS = { customer: words.you, agent: words.agent_says };
@@ -165,7 +169,7 @@ export function delta(event) {
   const stick = atBottom();
   draft.text = event.withdraws ? event.text : draft.text + event.text;
   draft.item.querySelector(".text").textContent = draft.text;
-  if (stick) scroll.scrollTop = scroll.scrollHeight;
+  if (stick) toEnd();
 }
 
 // A part of it was missed, or will not be wanted: its message comes whole or not at all.

@@ -45,7 +45,7 @@ function linked(state) {
   const text = {
     up: words.here, polling: words.polling, connecting: words.connecting, down: words.reconnecting,
     offline: words.offline, busy: words.busy, unreachable: words.unreachable, gone: words.gone,
-    refused: words.refused,
+    refused: words.refused, off: words.off,
   }[state];
   $("link").textContent = text;
   $("link").className = ["up", "polling", "connecting"].includes(state) ? "" : "trouble";
@@ -54,9 +54,10 @@ function linked(state) {
   tools();
 }
 
+// The same words again are not put there again: a screen reader would repeat them.
 function doing(text) {
-  $("doing").textContent = text;
-  if (!text) clearTimeout(typingTimer);
+  clearTimeout(typingTimer);
+  if ($("doing").textContent !== text) $("doing").textContent = text;
 }
 
 // Whether an answer can be stopped: `turn` is its id, or true while it is not known yet.
@@ -122,7 +123,6 @@ const handlers = {
   },
   typing() {
     doing(words.staff_types);
-    clearTimeout(typingTimer);
     typingTimer = setTimeout(() => doing(""), TYPING_SHOWN_MS);
   },
   error(event) {
@@ -262,6 +262,7 @@ function identify(given) {
 
 function show() {
   unread.see(true);
+  log.toEnd(); // what came while we were hidden had no height to scroll by
   field.focus();
 }
 

@@ -9,11 +9,10 @@
   paint();
   dark.addEventListener("change", paint);
 
-  const keysOn = () => localStorage.getItem("keys") !== "off";
-
   function notify(text, kind = "info") {
     const notice = document.createElement("div");
     notice.className = `notice notice-${kind}`;
+    if (kind === "error") notice.setAttribute("role", "alert");
     const words = document.createElement("span");
     words.className = "notice-text";
     words.textContent = text;
@@ -27,9 +26,24 @@
     fade(notice);
   }
 
-  // Good news goes by itself; errors stay until dismissed.
+  // Good news goes by itself, but not while it is looked at; errors stay until dismissed.
   function fade(notice) {
-    if (notice.matches(".notice-success, .notice-info")) setTimeout(() => notice.remove(), 8000);
+    if (!notice.matches(".notice-success, .notice-info")) return;
+    const isLookedAt = () => notice.matches(":hover, :focus-within");
+    setTimeout(() => (isLookedAt() ? fade(notice) : notice.remove()), 8000);
+  }
+
+  // Screen readers read what enters a live region, not what came with it: not with the page, and
+  // not with a part that htmx swapped in.
+  function announce(part) {
+    const live = "[aria-live], [role=status], [role=alert], .errorlist";
+    const words = [part, ...part.querySelectorAll(live)].filter((element) => element.matches(live));
+    if (words.length) document.getElementById("said").textContent = words.map((e) => e.textContent).join(" ");
+  }
+  function readAgain(notices) {
+    const first = [...notices.children];
+    notices.replaceChildren();
+    setTimeout(() => notices.prepend(...first), 150);
   }
 
   async function copy(button) {
@@ -44,21 +58,10 @@
     }
   }
 
-  function showKeys() {
-    document.querySelectorAll("[data-keys-toggle]").forEach((button) => {
-      button.setAttribute("aria-pressed", String(keysOn()));
-      button.title = `Single-key shortcuts are ${keysOn() ? "on" : "off"}`;
-    });
-  }
-
   const handlers = {
     "[data-theme-toggle]": () => {
       localStorage.setItem("theme", root.dataset.bsTheme === "dark" ? "light" : "dark");
       paint();
-    },
-    "[data-keys-toggle]": () => {
-      localStorage.setItem("keys", keysOn() ? "off" : "on");
-      showKeys();
     },
     "[data-copy]": copy,
     "[data-dismiss]": (button) => button.closest(".notice, .alert, .card")?.remove(),
@@ -83,6 +86,8 @@
     clearTimeout(waiting);
     waiting = setTimeout(() => form.requestSubmit(), delay);
   };
+  // Sent already: a second answer would take away the row that has the focus by now.
+  document.addEventListener("submit", () => clearTimeout(waiting));
   document.addEventListener("change", (event) => {
     if (event.target.matches("select, input[type=checkbox], input[type=radio], input[type=date]")) {
       autosubmit(event, 0);
@@ -90,35 +95,6 @@
   });
   document.addEventListener("input", (event) => {
     if (event.target.matches("input[type=search], input[type=text]")) autosubmit(event, 350);
-  });
-
-  const typing = (element) =>
-    element.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(element.tagName);
-
-  document.addEventListener("keydown", (event) => {
-    if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const target = [...document.querySelectorAll("[data-key]")]
-      .find((element) => element.dataset.key === event.key && !element.disabled);
-    if (!target) return;
-    event.preventDefault();
-    target.matches("input, textarea, select") ? target.focus() : target.click();
-  });
-
-  // Rows with a box: x ticks the row in focus, Shift and a click all since the last one.
-  let lastTick;
-  document.addEventListener("click", (event) => {
-    if (!event.target.matches("[data-tick]")) return;
-    const boxes = [...document.querySelectorAll("[data-tick]")];
-    const ends = [boxes.indexOf(lastTick), boxes.indexOf(event.target)].sort((a, b) => a - b);
-    if (event.shiftKey && ends[0] >= 0) {
-      boxes.slice(ends[0], ends[1]).forEach((box) => { box.checked = event.target.checked; });
-    }
-    lastTick = event.target;
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "x" || !keysOn() || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (typing(event.target) && !event.target.matches("[data-tick]")) return;
-    event.target.closest?.("tr")?.querySelector("[data-tick]")?.click();
   });
 
   // How much of a field's room is left, said only when it runs short.
@@ -172,6 +148,7 @@
     if (!quiet(event)) notify("The server can't be reached. Check the connection and try again.", "error");
   });
 
+  document.addEventListener("htmx:afterSettle", (event) => quiet(event) || announce(event.target));
   document.addEventListener("htmx:load", (event) => {
     localise(event.detail.elt);
     countAll(event.detail.elt);
@@ -179,11 +156,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     localise(document);
     countAll(document);
-    showKeys();
     const notices = document.getElementById("notices");
-    notices.querySelectorAll(".notice").forEach(fade);
     new MutationObserver((changes) => changes.forEach((change) =>
       change.addedNodes.forEach((node) => node.nodeType === 1 && fade(node)),
     )).observe(notices, { childList: true });
+    readAgain(notices);
   });
 })();

@@ -45,12 +45,15 @@
   let atEnd = true;
   const talk = () => document.getElementById("talk");
   const toEnd = () => { if (talk()) talk().scrollTop = talk().scrollHeight; };
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.target.id !== "live" || !talk()) return;
-    atEnd = talk().scrollHeight - talk().scrollTop - talk().clientHeight < 60;
-  });
+  document.addEventListener("scroll", ({ target }) => {
+    if (target.id !== "talk") return;
+    atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+  }, true);
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "live" && atEnd) toEnd();
   });
+  document.addEventListener("load", ({ target }) => { // a picture, which was flat till now
+    if (atEnd && talk()?.contains(target)) toEnd();
+  }, true);
   toEnd();
 })();

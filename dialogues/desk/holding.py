@@ -1,0 +1,40 @@
+"""Who holds a conversation, and why others may not act in it."""
+
+from django.contrib.auth.models import User
+
+from dialogues.appending import ConversationClosed
+from dialogues.models import Conversation, Handover, name_of
+from wowconsole.errors import Refused
+
+
+class HeldByOther(Refused):
+    code = "held_by_other"
+
+
+class NotHeld(Refused):
+    code = "not_held"
+
+
+class CannotHold(Refused):
+    code = "cannot_hold"
+    status = 422
+
+
+def check_holder(handover: Handover, person: User, *, force: bool = False) -> None:
+    holder = handover.holder
+    if holder and holder != person and not force:
+        raise HeldByOther(f"{name_of(holder)} holds this conversation. Take it over first.")
+
+
+def check_holds(conversation: Conversation, person: User) -> None:
+    """Make sure that `person` may send files here: who only writes takes over by it.
+
+    Raises:
+        ConversationClosed, HeldByOther, NotHeld: they may not.
+    """
+    if conversation.closed_at:
+        raise ConversationClosed("This conversation has ended.")
+    handover = conversation.handovers.open().select_related("holder").first()
+    if handover is None or handover.holder is None:
+        raise NotHeld("Take the conversation over before you send a file.")
+    check_holder(handover, person)
