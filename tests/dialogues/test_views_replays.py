@@ -29,7 +29,7 @@ class PageMixin(ReplayMixin):
 
     def differing(self):
         """A replay whose two turns have two answers each, to be judged by people."""
-        self.engine.will(*(says(text) for text in ("Five.", "Nine.", "No.", "Yes.")))
+        self.engine.will(*(says(text) for text in ("Soup.", "Stew.", "No.", "Yes.")))
         return self.run_replay()
 
 
@@ -101,7 +101,7 @@ class DetailPageTests(PageMixin, TestCase):
         replay = self.differing()
         page = self.client.get(replay.get_absolute_url())
         self.assertContains(page, COLD)
-        self.assertContains(page, "<del>Five</del><ins>Nine</ins>")
+        self.assertContains(page, "<del>Soup</del><ins>Stew</ins>")
         self.assertContains(page, "enters")
         self.assertContains(page, f"?turn={self.cold.public_id}")
         self.assertContains(page, 'data-key="w"', count=1)
