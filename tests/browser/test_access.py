@@ -32,7 +32,8 @@ PAGES = [
     *("/knowledge/conflicts/", "/knowledge/gaps/", "/knowledge/effect/", "/knowledge/quality/"),
     *("/knowledge/indexes/", "/knowledge/snapshots/", "/knowledge/bulk/", "/knowledge/imports/"),
     *("/dialogues/", "/dialogues/inbox/", "/dialogues/inbox/canned/", "/dialogues/inbox/hours/"),
-    *("/dialogues/jobs/", "/dialogues/proactive/", "/channels/", "/cases/", "/costs/", "/agents/"),
+    *("/dialogues/jobs/", "/dialogues/proactive/", "/cases/", "/costs/", "/agents/"),
+    *("/channels/", "/channels/plans/", "/channels/contact/"),
     *("/agents/tools/", "/training/", "/training/datasets/"),
 ]
 FIRST = ["/knowledge/", "/dialogues/", "/agents/tools/"]  # and the first row of these
