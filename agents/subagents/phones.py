@@ -31,7 +31,6 @@ class Taken:
     said: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)  # s from their last sound to the agent's first
-    hung_up_by: str = ""
     task: "asyncio.Task[None] | None" = None
 
 
@@ -94,7 +93,6 @@ class Phone:
         try:
             await self._talk(ear, taken, callee)
             if not over.is_set():
-                taken.hung_up_by = "callee"
                 call.hangup()
         finally:
             taken.gaps = ear.gaps
@@ -105,7 +103,6 @@ class Phone:
         while True:
             heard = await talk.hear(HEAR_SECONDS)
             if heard.ear == Ear.HUNG_UP:
-                taken.hung_up_by = "agent"
                 return
             if heard.ear == Ear.SILENCE:
                 continue
