@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.finding import expect
 from agents.masking import masked
 from agents.models import Release, live_release
 from agents.prompting import Line
@@ -117,6 +118,8 @@ def say(
     if conversation.closed_at:
         raise ConversationClosed("This conversation has ended. Start a new one.")
     check_rate(conversation)
+    if conversation.control != Control.HUMAN:
+        expect(text)
     sent = attaching.take(conversation, attachments)
     _drop_running(conversation)
     event = append(
@@ -187,6 +190,7 @@ def begin_with_history(
         text = masked(str(storable(line.text)))
         kind = EventKind.MESSAGE
         append(conversation=conversation, kind=kind, role=role, text=text, fence=fence)
+    expect(text)
     turn = begin_turn(conversation.pk)
     assert turn is not None  # noqa: S101  # a new conversation, whose last line is the customer's
     return turn

@@ -8,11 +8,13 @@ lacks hooks (`missing`), and whoever builds or switches indexes fills them in fi
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from knowledge import graphs
+from knowledge.anticipating import embed_questions
 from knowledge.embedding import EMBEDDING_DIMENSIONS, MODEL_NAME, EmbeddingFailed, embed
 from knowledge.models import (
     KEPT_UP,
@@ -81,10 +83,11 @@ def embed_for(index: EmbeddingIndex, texts: Sequence[str], *, is_query: bool) ->
     Raises:
         EmbeddingFailed: the model gave none that fit.
     """
+    make = embed_questions if is_query else partial(embed, is_query=False)
     vectors: list[list[float]] = []
     for start in range(0, len(texts), EMBED_BATCH):
         batch = texts[start : start + EMBED_BATCH]
-        vectors += embed(batch, is_query=is_query, embedder=index.embedder, options=index.options)
+        vectors += make(batch, embedder=index.embedder, options=index.options)
     if any(len(vector) != index.dimensions for vector in vectors):
         raise EmbeddingFailed(f"{index} has {index.dimensions} dimensions, its model gave others.")
     return vectors

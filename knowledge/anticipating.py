@@ -1,0 +1,65 @@
+"""Questions that will be searched for in a moment: embedded while their message is stored.
+
+To store a message and to take up its turn is a dozen short waits for the database; a core can
+embed what was said meanwhile. Without the vector, or with another embedder in use by then, a
+search makes its own.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+
+from knowledge.embedding import embed
+
+MOST_EXPECTED = 64  # questions; the oldest is forgotten
+
+Vector = list[float]
+Embedder = tuple[str, str]  # its kind, and its options as JSON
+
+_expected: OrderedDict[tuple[Embedder, str], Future[Vector]] = OrderedDict()
+_in_use: list[Embedder] = []  # that of this process's last search; empty before the first
+_lock = Lock()
+
+
+def expect(text: str) -> None:
+    """Begin to embed a question by the embedder that was in use last. Returns at once."""
+    with _lock:
+        if not _in_use or (key := (_in_use[0], text)) in _expected:
+            return
+        _expected[key] = _thread().submit(_embed_one, *key)
+        while len(_expected) > MOST_EXPECTED:
+            _expected.popitem(last=False)[1].cancel()
+
+
+def embed_questions(
+    texts: Sequence[str], *, embedder: str, options: Mapping[str, str]
+) -> list[Vector]:
+    """Return one vector per question, those that were expected without making them again.
+
+    Raises:
+        EmbeddingFailed: any fault of the model or of the way to it.
+    """
+    used = (embedder, json.dumps(options, sort_keys=True))
+    with _lock:
+        _in_use[:] = [used]
+        known = {text: _expected.pop((used, text), None) for text in texts}
+    made = {text: future.result() for text, future in known.items() if future is not None}
+    rest = [text for text in known if text not in made]
+    fresh = embed(rest, is_query=True, embedder=embedder, options=options)
+    made |= dict(zip(rest, fresh, strict=True))
+    return [made[text] for text in texts]
+
+
+def _embed_one(used: Embedder, text: str) -> Vector:
+    embedder, options = used
+    [vector] = embed([text], is_query=True, embedder=embedder, options=json.loads(options))
+    return vector
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """One: the shipped model embeds one text at a time."""
+    return ThreadPoolExecutor(1, thread_name_prefix="embedding")
