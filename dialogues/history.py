@@ -2,7 +2,8 @@
 
 import re
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce, Greatest
 
 from agents.confirming import Call, says_yes
 from agents.prompting import LINES_SHOWN, Line
@@ -49,23 +50,22 @@ def lines_for(turn: Turn) -> list[Line]:
     must see what it saw first. A message that came while another turn ran stands after
     that turn's reply, though its number is lower.
     """
-    earlier = Turn.objects.before(turn).last()
     # What the agent said without a turn of ours is history that came with the conversation.
     came = turn.conversation.events.filter(role=Role.AGENT, turn=None, seq__lt=turn.asked_seq)
-    history_seq = came.aggregate(seq=Max("seq"))["seq"] or 0
-    answered_seq = max(history_seq, earlier.asked_seq if earlier else 0)
-    others = (
+    history = came.order_by("-seq").values("seq")[:1]
+    earlier_seq = turn.earlier.asked_seq if turn.earlier else 0
+    answered = Greatest(Coalesce(Subquery(history), 0), earlier_seq)
+    shown = (
         Event.objects.filter(
             Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
             conversation=turn.conversation,
         )
         .filter(brings_news() | told())
+        .annotate(is_asked=Case(When(brings_news(), then=Q(seq__gt=answered)), default=False))
         .select_related("ended_handover")
+        .order_by("-is_asked", "-seq")[:LINES_SHOWN]
     )
-    asked = brings_news() & Q(seq__gt=answered_seq)
-    before = others.exclude(asked).order_by("-seq")[:LINES_SHOWN]
-    shown = [*reversed(before), *others.filter(asked).order_by("seq")]
-    return [as_line(event) for event in shown[-LINES_SHOWN:]]
+    return [as_line(event) for event in reversed(shown)]
 
 
 def confirmed_by(turn: Turn) -> Call | None:
@@ -74,13 +74,15 @@ def confirmed_by(turn: Turn) -> Call | None:
     The question stands while turns only tell what jobs brought. Not where a person has spoken
     since, or the agent has asked something else: then the yes may be an answer to that.
     """
+    if turn.earlier is None:
+        return None
     earlier = Turn.objects.before(turn)
     asking = earlier.filter(output__has_key="pending").last()
     if asking is None or asking.fence != turn.fence:
         return None
     messages = turn.conversation.events.filter(kind=EventKind.MESSAGE, seq__lte=turn.asked_seq)
     said = messages.filter(role=Role.CUSTOMER, seq__gt=asking.asked_seq)
-    if said.filter(seq__lte=earlier.latest("pk").asked_seq).exists():
+    if said.filter(seq__lte=turn.earlier.asked_seq).exists():
         return None  # it was answered with something else
     texts = list(said.values_list("text", flat=True))
     if not texts or not all(map(says_yes, texts)) or _asked_since(asking, messages):

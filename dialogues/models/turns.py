@@ -7,6 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 from pgvector.django import VectorField
 
 from agents.models import Release
@@ -108,6 +109,11 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"Turn {self.public_id}"
+
+    @cached_property
+    def earlier(self) -> "Turn | None":
+        """The turn before this one, which never changes: what it answered was answered first."""
+        return Turn.objects.before(self).last()
 
 
 class TurnUnit(models.Model):
