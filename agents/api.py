@@ -56,7 +56,7 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         child=serializers.FloatField(min_value=0),
         write_only=True,
         required=False,
-        help_text="What one turn may take: steps, tokens, seconds, money (dollars).",
+        help_text="What one turn may take: steps, tokens, seconds, money (dollars), rules to read.",
     )
 
     class Meta:

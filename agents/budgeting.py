@@ -1,4 +1,4 @@
-"""What one turn may take: engine calls, tokens, seconds and money, and what each part should.
+"""What one turn may take: engine calls, tokens, seconds, money and rules to read.
 
 A turn that would pass its budget ends in a hand-over, never in silence.
 """
@@ -26,13 +26,14 @@ class Budget:
     seconds: float = 60.0
     first_token_seconds: float = 30.0
     money: Decimal | None = None
+    rules: int | None = None  # of those found, best first; None: all of them
 
 
 def budget_of(release: Release, money_left: Decimal | None) -> Budget:
     """Return a release's budget, its money no more than what the caps leave.
 
-    `Release.limits["budget"]` holds {"steps", "tokens", "seconds", "money"}; what it does not
-    name is as the installation has it.
+    `Release.limits["budget"]` holds {"steps", "tokens", "seconds", "money", "rules"}; what it
+    does not name is as the installation has it.
     """
     limits: dict[str, Any] = release.limits.get("budget", {})
     caps = [Decimal(str(limits["money"]))] if limits.get("money") is not None else []
@@ -43,6 +44,7 @@ def budget_of(release: Release, money_left: Decimal | None) -> Budget:
         seconds=float(limits.get("seconds") or settings.TURN_SECONDS),
         first_token_seconds=float(settings.ENGINE_FIRST_TOKEN_SECONDS),
         money=min(caps) if caps else None,
+        rules=int(limits["rules"]) if limits.get("rules") else None,
     )
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django import forms
 
-from agents.models import Composition, ModelVersion, Release, Tool
+from agents.models import Composition, ModelVersion, Release, Tool, live_release
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser
 
@@ -52,6 +52,14 @@ class ReleaseForm(forms.ModelForm[Release]):
         decimal_places=4,
         help_text="By the prices of model and tools. Empty: no limit of its own.",
     )
+    rules = forms.IntegerField(
+        label="Rules the model reads",
+        required=False,
+        min_value=1,
+        max_value=10,
+        help_text="Of those found, best first. One is right for small models, which choose badly. "
+        "Empty: all that search shows.",
+    )
 
     class Meta:
         model = Release
@@ -67,6 +75,8 @@ class ReleaseForm(forms.ModelForm[Release]):
         self.fields["tools"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         self.fields["tools"].initial = names
         self.fields["version"].queryset = ModelVersion.objects.all()  # type: ignore[attr-defined]
+        if live := live_release():
+            self.fields["rules"].initial = live.limits.get("budget", {}).get("rules")
 
     def release(self) -> dict[str, Any]:
         """Return what `services.make_release` takes."""
@@ -76,7 +86,7 @@ class ReleaseForm(forms.ModelForm[Release]):
             "composition": {
                 risk: given[risk] or self.fields[risk].initial for risk in ("low", "medium", "high")
             },
-            "budget": {name: given[name] for name in ("seconds", "money")},
+            "budget": {name: given[name] for name in ("seconds", "money", "rules")},
         }
 
 

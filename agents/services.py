@@ -12,7 +12,8 @@ from agents.models import Composition, ModelVersion, Promotion, Release, Tool, o
 from knowledge.models import Risk, Scene
 from wowconsole.errors import Invalid, Refused
 
-BUDGET_PARTS = {"steps", "tokens", "seconds", "money"}
+BUDGET_PARTS = {"steps", "tokens", "seconds", "money", "rules"}
+COUNTED = {"steps", "tokens", "rules"}
 
 
 class UnknownTools(Refused):
@@ -46,7 +47,9 @@ def make_release(
     Args:
         quote_rules: short for a composition that is "quoted" for every risk.
         composition: who words a reply, by the risk of the rules it rests on.
-        budget: what one turn may take: {"steps", "tokens", "seconds", "money" in dollars}.
+        budget: what one turn may take: {"steps", "tokens", "seconds", "money" in dollars,
+            "rules": how many of those found the model reads}. A small model chooses badly
+            among several rules, and search puts the right one first more often than not.
 
     Raises:
         UnknownTools: a tool does not exist or is switched off.
@@ -80,14 +83,19 @@ def _limits(composition: Mapping[str, str], budget: Mapping[str, Any]) -> dict[s
         raise Invalid("Composition is free, styled, quoted or strict, by low, medium, high risk.")
     wanted = {name: value for name, value in budget.items() if value not in (None, "")}
     try:
-        positive = all(Decimal(str(value)) > 0 for value in wanted.values())
+        fits = all(_is_amount(name, Decimal(str(value))) for name, value in wanted.items())
     except InvalidOperation:
-        positive = False
-    if not positive or set(wanted) - BUDGET_PARTS:
-        raise Invalid(f"A budget is numbers above 0 for {', '.join(sorted(BUDGET_PARTS))}.")
+        fits = False
+    if not fits or set(wanted) - BUDGET_PARTS:
+        parts = ", ".join(sorted(BUDGET_PARTS))
+        raise Invalid(f"A budget is numbers above 0 for {parts}; what is counted is whole.")
     shown = {name: str(value) if name == "money" else value for name, value in wanted.items()}
     limits = {"composition": dict(composition), "budget": shown}
     return {name: value for name, value in limits.items() if value}
+
+
+def _is_amount(name: str, value: Decimal) -> bool:
+    return value > 0 and (name not in COUNTED or value % 1 == 0)
 
 
 @transaction.atomic

@@ -63,10 +63,10 @@ async def begin(context: TurnContext, found: Sequence[Found]) -> Running:
 
 
 async def begin_with(context: TurnContext, rules: Sequence[Rule]) -> Running:
-    """Return a turn that reads these rules, whatever a search would find."""
+    """Return a turn that reads these rules, or the first of them if its release reads fewer."""
     budget = budgeting.budget_of(context.release, context.money_left)
     tools = await _tools_of(context)
-    return Running(context, tools, list(rules), list(context.lines), budget)
+    return Running(context, tools, list(rules[: budget.rules]), list(context.lines), budget)
 
 
 def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:

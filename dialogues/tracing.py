@@ -18,6 +18,7 @@ from knowledge.searching import Found, current_settings, search
 from wowconsole.roles import AnyUser
 
 NEAR_LIMIT = 8  # rules nearly found that the page tells of
+MOST_FOUND = 10  # rules that a search shows an agent, whatever its settings
 FAULTS = {
     "unreadable": "was no readable answer",
     "forbidden": "asked for what is not allowed",
@@ -75,14 +76,23 @@ def _searched(turn: Turn, found: list[TurnUnit]) -> Iterator[Moment]:
     if not found:
         yield Moment(f"No rule was found{how}, so the model had none to rest on.")
         return
-    details = [_matched(row) for row in found]
+    reads = rules_read(turn)
+    details = [_matched(row, reads) for row in found]
     yield Moment(f"{_count(len(found), 'rule')} found{how}, best first.", details)
 
 
-def _matched(row: TurnUnit) -> str:
+def _matched(row: TurnUnit, reads: int) -> str:
     by = "by words" if row.similarity is None else f"similarity {row.similarity:.3f}"
     matched = f", by “{row.matched}”" if row.matched else ""
-    return f"#{row.unit_id} {row.revision.title}: {by}{matched}{', cited' if row.cited else ''}"
+    unread = ", not read by this release" if row.rank > reads else ""
+    cited = ", cited" if row.cited else ""
+    return f"#{row.unit_id} {row.revision.title}: {by}{matched}{cited}{unread}"
+
+
+def rules_read(turn: Turn) -> int:
+    """Return how many of the rules that were found the turn's model was shown at most."""
+    budget = budget_of(turn.release, None) if turn.release else None
+    return (budget.rules if budget else None) or MOST_FOUND
 
 
 def _stepped(turn: Turn) -> Iterator[Moment]:

@@ -33,6 +33,7 @@ def turn_why(request: UserRequest, public_id: UUID) -> HttpResponse:
         "turn": turn,
         "question": question,
         "found": _with_versions(found),
+        "reads": tracing.rules_read(turn),
         "story": tracing.story(turn, found),
         "near": tracing.near_misses(turn, question, request.user),
         "latencies": tracing.latencies(turn),

@@ -207,6 +207,20 @@ class BudgetTests(AgentMixin, TestCase):
             last = await self.finished(Line("customer", "Hi"), release=release)
             assert sentence in last.degraded
 
+    async def test_a_model_reads_the_first_rules_alone(self):
+        other = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="When soup is cold", content="Soup can be warmed up."
+        )
+        for budget, read in (({}, 2), ({"rules": 1}, 1)):
+            release = await self.release_with(**budget)
+            self.engine.always = says("I see.")
+            happenings = await self.happened(Line("customer", "My soup is cold"), release=release)
+            found = happenings[0].found
+            shown = next(one for one in happenings if isinstance(one, master.Step)).messages[1]
+            assert {item.unit_id for item in found} == {self.unit.pk, other.pk}
+            assert [f"[{item.unit_id}]" in shown["content"] for item in found].count(True) == read
+            assert f"[{found[0].unit_id}]" in shown["content"]
+
     async def test_the_cost_of_a_call(self):
         await sync_to_async(type(self.tool).objects.update)(cost_per_call="0.25")
         with business() as shop, self.settings(PUBLIC_URL=shop.url):

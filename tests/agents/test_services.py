@@ -165,6 +165,7 @@ class LimitTests(TestCase):
             {"budget": {"seconds": 0}},
             {"budget": {"seconds": "soon"}},
             {"budget": {"apples": 3}},
+            {"budget": {"rules": 0.5}},
         ):
             with self.assertRaises(Invalid):
                 self.make(**wrong)
