@@ -43,7 +43,7 @@ from wowconsole.synthetic import Question, fill
 
 RULES = 10_000
 SEARCHES = 60
-ASKED = 30  # of the demo's questions, all of which a rule answers
+ASKED = 40  # of the demo's questions
 PER_SECOND = 50.0  # messages: ten thousand customers who each write every three minutes
 MESSAGES = 1_000
 MISSED = 0.5  # share of the reconnects during which the customer was written to

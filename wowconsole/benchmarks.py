@@ -65,8 +65,8 @@ def _retrieval(count: int) -> Figures:
         "embedding_alone": spread(embedding),
         "database_round_trip": spread([_timed(_round_trip) for _ in questions]),
         "answerable": len(answers),
-        "hit_at_1": share([wanted in ids[:1] for wanted, ids in answers]),
-        "hit_at_3": share([wanted in ids[:3] for wanted, ids in answers]),
+        "hit_at_1": share([bool(wanted & set(ids[:1])) for wanted, ids in answers]),
+        "hit_at_3": share([bool(wanted & set(ids[:3])) for wanted, ids in answers]),
         "silent_on_unanswerable": share(nothing),
     }
 
@@ -136,6 +136,7 @@ async def _turn(count: int) -> Figures:
         "engine_alone": engine_alone,
         "total_to_engine_alone": round(total["p50_ms"] / engine_alone["p50_ms"], 3),
         "valid": share([not answered.error for answered in turns]),
+        "degraded": share([bool(answered.degraded) for answered in turns]),
         "references": await sync_to_async(references)(asked),
     }
 

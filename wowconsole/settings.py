@@ -15,7 +15,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from wowconsole.env import env_bool, env_int, env_json, env_list, env_secret, env_text
-from wowconsole.stack.paths import postgres_url, secret_key, valkey_url
+from wowconsole.stack.paths import engine_url, postgres_url, secret_key, valkey_url
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[Unit] and ModelForm[Unit] also at run time
 
@@ -260,7 +260,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # Models: chat engine and embeddings
 
-ENGINE_URL = env_text("ENGINE_URL", default="http://127.0.0.1:8100/v1").rstrip("/")
+ENGINE_URL = env_text("ENGINE_URL", default=engine_url(HOME_DIR)).rstrip("/")
 ENGINE_API_KEY = env_secret("ENGINE_API_KEY") or "none"
 ENGINE_TIMEOUT_SECONDS = env_int("ENGINE_TIMEOUT_SECONDS", default=60)
 # What a customer waits for at most before a rule is said as written, or a person takes over.

@@ -150,6 +150,11 @@ class TestChecks:
         assert paths.secret_key(tmp_path / "home") == first
         assert (tmp_path / "home" / "secret_key").stat().st_mode & 0o077 == 0
 
+    def test_commands_find_the_engine_of_the_console_beside_them(self, tmp_path):
+        assert paths.engine_url(tmp_path) == "http://127.0.0.1:8100/v1"
+        paths.note_engine(tmp_path, "http://127.0.0.1:41234/v1")
+        assert paths.engine_url(tmp_path) == "http://127.0.0.1:41234/v1"
+
 
 class TestChildren:
     def child(self, tmp_path, command, **options):

@@ -12,7 +12,7 @@ import httpx
 from agents.embedded.weights import WeightsUnavailable, ensure_base_model
 from wowconsole.stack import StackError, checks, postgres, valkey
 from wowconsole.stack.children import Children
-from wowconsole.stack.paths import postgres_url, valkey_url
+from wowconsole.stack.paths import note_engine, postgres_url, valkey_url
 from wowconsole.stack.supervisor import Supervisor
 from wowconsole.stack.terminal import Terminal
 
@@ -72,6 +72,7 @@ class Console:
             engine_port = checks.free_port()
             environment["ENGINE_URL"] = f"http://127.0.0.1:{engine_port}/v1"
             self.supervisor.start(children.engine(engine_port))
+            note_engine(self.plan.home, environment["ENGINE_URL"])
         self._start_processes(children)
         self._wait_until_ready()
 

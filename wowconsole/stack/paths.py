@@ -51,6 +51,23 @@ def valkey_url(home: Path) -> str:
     return f"unix://{valkey_socket(home)}"
 
 
+def engine_url(home: Path) -> str:
+    """Return where the console on HOME serves its engine, or did last: the port is a free one."""
+    with contextlib.suppress(FileNotFoundError):
+        return _engine_file(home).read_text(encoding="utf-8").strip()
+    return "http://127.0.0.1:8100/v1"
+
+
+def note_engine(home: Path, url: str) -> None:
+    """Let commands that are run beside the console find its engine."""
+    private_dir(socket_dir(home))
+    _engine_file(home).write_text(url, encoding="utf-8")
+
+
+def _engine_file(home: Path) -> Path:
+    return socket_dir(home) / "engine_url"
+
+
 def secret_key(home: Path, name: str = "secret_key") -> str:
     """Return a secret of this installation's own, made at its first use and kept in HOME/name.
 

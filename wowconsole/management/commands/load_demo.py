@@ -22,6 +22,7 @@ from wowconsole.demo.desk import make_desk
 from wowconsole.demo.labels import make_demo_set
 from wowconsole.demo.logins import make_people
 from wowconsole.demo.policies import make_policy
+from wowconsole.demo.starter import RULES_SHOWN
 from wowconsole.models import DemoOrder
 
 SCENES = {
@@ -97,9 +98,15 @@ def load_tools() -> None:
 
 def load_plans() -> None:
     """Add what the agent may call shops about, and put every sub-agent into the catalogue."""
+    new = [plan for plan in read("plans.json") if not Tool.objects.filter(name=plan["name"])]
     for plan in read("plans.json"):
-        CallPlan.objects.get_or_create(name=plan["name"], defaults=plan)
+        fields = {name: value for name, value in plan.items() if name != "occasions"}
+        CallPlan.objects.get_or_create(name=plan["name"], defaults=fields)
     register_tools()
+    for plan in new:
+        tool = Tool.objects.get(name=plan["name"])
+        tool.occasions = plan["occasions"]
+        save_tool(tool=tool, by=None, note="The demo's own")
 
 
 def load_release(by: User) -> None:
@@ -125,8 +132,9 @@ def load_release(by: User) -> None:
             by=by,
             name="starter-1",
             version=starter,
-            tools=[tool["name"] for tool in read("tools.json")],
+            tools=[tool["name"] for tool in [*read("tools.json"), *read("plans.json")]],
             quote_rules=True,
+            budget={"rules": RULES_SHOWN},
         )
         if not Promotion.objects.exists():
             promote(release=release, by=by, reason="First start")
