@@ -1,10 +1,12 @@
 """Adding to a conversation's log: what every writer shares."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.cleaning import storable
@@ -28,7 +30,8 @@ def append(*, conversation: Conversation, **fields: Any) -> Event:
         IntegrityError: control has changed since `fence` was read, or the client_id is known.
     """
     event = Event.objects.create(conversation=conversation, **fields)
-    transaction.on_commit(partial(events.appended_sync, conversation.public_id), robust=True)
+    grew = partial(events.appended, conversation.public_id, event.seq)
+    transaction.on_commit(grew, robust=True)
     return event
 
 
@@ -46,9 +49,13 @@ def checked(text: str) -> str:
     return masked(text)
 
 
-def check_rate(conversation: Conversation) -> None:
-    recent = conversation.events.filter(
-        role=Role.CUSTOMER, at__gt=timezone.now() - timedelta(minutes=1)
-    )
-    if recent.count() >= MESSAGES_A_MINUTE:
+def done_lately(conversation: Conversation, *, client_id: str = "") -> list[Event]:
+    """Return what the customer did within the last minute, and what has that client_id."""
+    lately = Q(at__gt=timezone.now() - timedelta(minutes=1))
+    wanted = lately | Q(client_id=client_id) if client_id else lately
+    return list(conversation.events.filter(wanted, role=Role.CUSTOMER))
+
+
+def check_rate(lately: Sequence[Event]) -> None:
+    if len(lately) >= MESSAGES_A_MINUTE:
         raise TooMany("That was very quick. Wait a minute before you write again.")

@@ -29,14 +29,9 @@ def group_name(conversation_id: UUID) -> str:
     return f"chat.{conversation_id}"
 
 
-async def appended(conversation_id: UUID) -> None:
-    """Tell every socket of the conversation that its log has grown. Call after commit."""
-    await _send(conversation_id, {"type": "log.grew"})
-
-
-def appended_sync(conversation_id: UUID) -> None:
-    """The same, from code that runs in a thread or a worker."""
-    async_to_sync(appended)(conversation_id)
+def appended(conversation_id: UUID, seq: int) -> None:
+    """Tell every socket of the conversation that its log has grown up to `seq`, after commit."""
+    async_to_sync(_send)(conversation_id, {"type": "log.grew", "seq": seq})
 
 
 async def passing(conversation_id: UUID, event: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from dialogues.appending import (
     append,
     check_rate,
     checked,
+    done_lately,
 )
 from dialogues.chat.rating import NothingToRate, give_feedback, rate
 from dialogues.desk.control import ask_for_person, close, hand_back, reply_as_staff
@@ -100,6 +101,8 @@ def say(
 ) -> Event:
     """Store what the customer wrote. The same client_id again returns the stored event.
 
+    Its `conversation` is as it is now: whoever has control of it there deals with the message.
+
     An answer that is still being written is dropped: the next one answers everything. That
     is why nobody waits for a customer who writes in several short messages.
 
@@ -113,15 +116,16 @@ def say(
     text = checked(text) if text.strip() or not attachments else ""
     locked = Conversation.objects.select_for_update()  # one message at a time
     conversation.refresh_from_db(from_queryset=locked)
-    if known := conversation.events.filter(client_id=client_id).first():
+    lately = done_lately(conversation, client_id=client_id)
+    if known := next((event for event in lately if event.client_id == client_id), None):
         return known
     if conversation.closed_at:
         raise ConversationClosed("This conversation has ended. Start a new one.")
-    check_rate(conversation)
-    if conversation.control != Control.HUMAN:
+    check_rate(lately)
+    sent = attaching.take(conversation, attachments) if attachments else []
+    if conversation.control != Control.HUMAN:  # else no turn runs, and none will
         expect(text)
-    sent = attaching.take(conversation, attachments)
-    _drop_running(conversation)
+        _drop_running(conversation)
     event = append(
         conversation=conversation,
         kind=EventKind.MESSAGE,

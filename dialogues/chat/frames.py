@@ -19,7 +19,7 @@ from dialogues import answering, services
 from dialogues.chat import identifying, stopping, surveying, writing
 from dialogues.desk import control
 from dialogues.jobs import delegating
-from dialogues.models import Conversation, Role
+from dialogues.models import Control, Conversation, Role
 from wowconsole.errors import Refused, TooMany
 
 LARGEST_FRAME = 16_384  # characters
@@ -167,7 +167,8 @@ async def on_message(conversation: Conversation, content: dict[str, Any]) -> Out
         client_id=client_id,
         attachments=_ids(content, "attachments"),
     )
-    answering.in_background(answering.answer_conversation(conversation.pk))
+    if event.conversation.control != Control.HUMAN:
+        answering.in_background(answering.answer_conversation(conversation.pk))
     return Outcome({"type": "ack", "client_id": client_id, "seq": event.seq})
 
 

@@ -7,6 +7,7 @@ and while Redis is away nothing changes but that delay.
 
 import asyncio
 import logging
+import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,8 +29,8 @@ LOOK_SECONDS = 2.0  # between two looks at the log, and between two tries to rea
 JOIN_SECONDS = 1.0  # a layer that takes longer is as good as away
 MOST_WAITING = 256  # passing events kept for a window that reads slowly; the oldest go first
 
-GREW = None  # the log has grown: what a listener gets instead of a passing event
-News = dict[str, Any] | None
+News = dict[str, Any] | int  # a passing event, or up to which seq the log has grown
+SOMEWHERE = sys.maxsize  # as a seq: the log may have grown, nobody knows how far
 
 
 class Listener:
@@ -44,7 +45,8 @@ class Listener:
 
     def tell(self, news: News) -> None:
         """Leave word; never waits, so that a slow reader holds nobody up."""
-        if news is GREW and self._news and self._news[-1] is GREW:
+        if isinstance(news, int) and self._news and isinstance(last := self._news[-1], int):
+            self._news[-1] = max(last, news)
             return
         self._news.append(news)
         self._rang.set()
@@ -117,7 +119,7 @@ class Ear:
         await self._join_all()
         while True:
             message = await layer.receive(channel)
-            news = GREW if message["type"] == "log.grew" else message["event"]
+            news = message["seq"] if message["type"] == "log.grew" else message["event"]
             self._tell(UUID(message["conversation"]), news)
 
     def _tell(self, conversation_id: UUID, news: News) -> None:
@@ -144,7 +146,7 @@ class Ear:
         for conversation_id in set(self.listeners) - self.joined:
             if not await self._join(conversation_id):
                 return
-            self._tell(conversation_id, GREW)  # what was said before the group was joined
+            self._tell(conversation_id, SOMEWHERE)  # what was said before the group was joined
 
     async def _leave(self, conversation_id: UUID) -> None:
         if conversation_id not in self.joined or self.channel is None:
@@ -164,8 +166,8 @@ class Ear:
                 logger.warning("The log can't be read; trying again")
                 continue
             for listener in listeners:
-                if ends.get(listener.pk, 0) > listener.position:
-                    listener.tell(GREW)
+                if (end := ends.get(listener.pk, 0)) > listener.position:
+                    listener.tell(end)
             await self._join_all()
 
 

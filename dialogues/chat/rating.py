@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from dialogues.appending import LONGEST_MESSAGE, append, check_rate
+from dialogues.appending import LONGEST_MESSAGE, append, check_rate, done_lately
 from dialogues.models import (
     Conversation,
     Event,
@@ -39,7 +39,7 @@ def rate(*, conversation: Conversation, score: int, comment: str = "") -> Event:
     """
     if type(score) is not int or not 1 <= score <= 5:  # True is an int too
         raise Invalid("Rate with a whole number from 1 to 5.")
-    check_rate(conversation)
+    check_rate(done_lately(conversation))
     Conversation.objects.filter(pk=conversation.pk).update(rating=score)
     return append(
         conversation=conversation,
@@ -63,7 +63,7 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
     """
     if value not in {"like", "dislike"}:
         raise Invalid("Feedback is like or dislike.")
-    check_rate(conversation)
+    check_rate(done_lately(conversation))
     agents = conversation.events.filter(role=Role.AGENT, kind=EventKind.MESSAGE)
     about = next((event for event in agents if str(event.public_id) == message), None)
     if about is None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.cleaning import storable
-from dialogues.appending import LONGEST_MESSAGE, append, check_rate
+from dialogues.appending import LONGEST_MESSAGE, append, check_rate, done_lately
 from dialogues.models import (
     Channel,
     Conversation,
@@ -119,7 +119,7 @@ def answer(*, conversation: Conversation, survey: str, answers: Mapping[str, Any
         raise NoSurvey("This survey was not asked here.")
     if request.answered_at:
         raise AlreadyAnswered("Thank you, you have answered already.")
-    check_rate(conversation)
+    check_rate(done_lately(conversation))
     rows = _rows(request, answers)
     SurveyAnswer.objects.bulk_create(rows)
     request.answered_at = timezone.now()

@@ -8,7 +8,7 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 
 from dialogues import events, services
-from dialogues.chat.listening import GREW, Listener
+from dialogues.chat.listening import SOMEWHERE, Listener
 from dialogues.desk import queueing
 from dialogues.models import CitationPolicy, Control, Conversation, Event, EventKind, Role
 
@@ -42,16 +42,24 @@ class Window:
     async def news(self) -> AsyncIterator[dict[str, Any]]:
         """Wait for what happens and give it in order, durable or passing."""
         for news in await self.listener.next():
-            if news is GREW:
-                async for event in self.newer():
+            if isinstance(news, int):
+                async for event in self.newer(upto=news):
                     yield event
             elif self._shows(news):
                 yield news
 
-    async def newer(self, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Give the durable events after where the window stands, and move on with each."""
+    async def newer(
+        self, limit: int | None = None, upto: int = SOMEWHERE
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Give the durable events after where the window stands, and move on with each.
+
+        The log is not read where the window has passed `upto` by then: most calls tell of what
+        the window has just written itself.
+        """
         async with self.reading:
             after = self.listener.position
+            if after >= upto:
+                return
             log = Event.objects.filter(conversation_id=self.conversation.pk, seq__gt=after)
             async for event in log.order_by("seq")[:limit]:
                 yield events.as_json(event, cites=self._cites)

@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 from redis.exceptions import ConnectionError as RedisDown
 
 from dialogues import events, services
-from dialogues.chat import frames, listening
+from dialogues.chat import frames, listening, windows
 from dialogues.models import Conversation
 from tests.dialogues.test_consumers import PATIENCE_SECONDS, SocketTestCase, Tab
 from wowconsole.stack import valkey
@@ -137,11 +137,20 @@ class EarTests(SocketTestCase):
         listener = listening.Listener(self.conversation, 0)
         for number in range(listening.MOST_WAITING + 10):
             listener.tell({"number": number})
-        listener.tell(listening.GREW)
-        listener.tell(listening.GREW)
+        listener.tell(7)
+        listener.tell(9)
+        listener.tell(8)
         news = await listener.next()
         assert len(news) == listening.MOST_WAITING
-        assert news[-2:] == [{"number": listening.MOST_WAITING + 9}, listening.GREW]
+        assert news[-2:] == [{"number": listening.MOST_WAITING + 9}, 9]
+
+    async def test_what_a_window_has_shown_is_not_read_again(self):
+        window = windows.Window(self.conversation, 0)
+        await sync_to_async(services.say)(conversation=self.conversation, text="Hi", client_id="1")
+        assert [event["seq"] async for event in window.newer(upto=1)] == [1]
+        with mock.patch.object(windows, "Event") as log:
+            assert [event async for event in window.newer(upto=1)] == []
+        assert not log.mock_calls
 
     def setUp(self):
         super().setUp()

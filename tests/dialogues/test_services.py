@@ -1,6 +1,7 @@
 """What customers and staff do in a conversation."""
 
 from datetime import timedelta
+from unittest import mock
 
 from django.db import transaction
 from django.test import TestCase
@@ -67,6 +68,19 @@ class SayTests(TestCase):
             with self.assertRaises(Invalid):
                 speak(self.conversation, text)
         assert speak(self.conversation, " a\0b\udfff ").text == "ab"
+
+    def test_the_search_for_it_begins_unless_a_person_answers(self):
+        with mock.patch.object(services, "expect") as expect:
+            speak(self.conversation, "Where is my order?", "a")
+            speak(self.conversation, "Where is my order?", "a")
+            Conversation.objects.update(control=Control.HUMAN)
+            said = speak(self.conversation, "Are you there?", "b")
+        expect.assert_called_once_with("Where is my order?")
+        assert said.conversation.control == Control.HUMAN
+
+    def test_storing_takes_six_statements(self):
+        with self.assertNumQueries(6):  # the savepoint, lock, looks back, running turn, event
+            speak(self.conversation)
 
     def test_a_closed_conversation_takes_nothing(self):
         services.close(conversation=self.conversation)
