@@ -6,12 +6,12 @@ fixture. DATABASE_URL and REDIS_URL, both set, replace them.
 
 import atexit
 import os
-import tempfile
 from pathlib import Path
 
+from tests.scratch import scratch_home
 from wowconsole.stack.testing import ephemeral
 
-os.environ.setdefault("WOWCONSOLE_HOME", tempfile.mkdtemp(prefix="wowconsole-test-"))
+os.environ.setdefault("WOWCONSOLE_HOME", scratch_home())
 if not ("DATABASE_URL" in os.environ and "REDIS_URL" in os.environ):
     _running = ephemeral(Path(os.environ["WOWCONSOLE_HOME"]))
     os.environ.update(_running.__enter__())
