@@ -14,6 +14,7 @@ from aiosipua import IncomingCall, SipRequest, SipUAS, negotiate_sdp
 from agents.subagents.talking import Talk
 from agents.subagents.transports import Callee, Ear, Opened
 from agents.telephone.endpointing import level_db
+from agents.telephone.media import Stream
 from agents.telephone.sound import hold_ports, release
 from agents.telephone.wire import Udp
 
@@ -88,7 +89,7 @@ class Phone:
         answer, payload_type = negotiate_sdp(call.sdp_offer, HOST, port)
         over = self.over[call.call_id]
         ear = TimedTalk(over, "en")
-        await ear.start((HOST, port), remote, payload_type)
+        await ear.start((HOST, port), Stream(remote, payload_type))
         call.accept(answer)
         try:
             await self._talk(ear, taken, callee)

@@ -30,7 +30,7 @@ LAST_SECONDS = 0.3  # between our last word and hanging up: it is still on its w
 BUSY = (486, 600, 603)
 AWAY = (0, 408, 480, 487)  # it rang and nobody came, or the telephone is off
 NOBODY = (404, 410, 484, 604)
-OURS = (401, 403, 407, 415, 488, 606)  # another try would end the same way
+OURS = (401, 403, 407, 415, 420, 421, 422, 488, 606)  # another try would end the same way
 
 
 def missing() -> list[str]:
@@ -93,9 +93,10 @@ class SipTransport:
         finally:
             release(for_sound)
         opened = opened_by(answer)
-        if opened == Opened.ANSWERED:
+        if answer.stream:
             self.talk = Talk(self.signalling.over, self.language)
-            await self.talk.start((bind, sound), answer.remote, answer.payload_type)
+            self.signalling.moved = self.talk.sound.follow
+            await self.talk.start((bind, sound), answer.stream)
         return opened
 
     async def say(self, text: str) -> Spoken:
@@ -148,6 +149,8 @@ def opened_by(answer: "Answer") -> Opened:
         return Opened.NO_ANSWER
     if status in NOBODY:
         raise GaveUp("There is nobody at this number.")
+    if 300 <= status < 400:
+        raise GaveUp(f"Their calls are sent elsewhere (SIP {status}), where nobody allowed one.")
     if status in OURS:
         raise GaveUp(f"The line refused the call (SIP {status}): our settings need a look.")
     raise TryAgain(f"The line is out of order (SIP {status}).", seconds=AGAIN_SECONDS)

@@ -16,6 +16,7 @@ from agents.telephone.endpointing import (
     Endpointer,
     Utterance,
 )
+from agents.telephone.media import Stream
 from agents.telephone.sound import Address, Sound
 
 PATIENCE_SECONDS = 8.0  # of silence on a telephone; who types is given longer
@@ -53,8 +54,8 @@ class Talk:
         self.ear.feed(frame)
         self.beeped = self.beeps.feed(frame) or self.beeped
 
-    async def start(self, local: Address, remote: Address, payload_type: int) -> None:
-        await self.sound.start(local, remote, payload_type)
+    async def start(self, local: Address, stream: Stream) -> None:
+        await self.sound.start(local, stream)
 
     async def close(self) -> None:
         await self.sound.close()

@@ -1,37 +1,39 @@
 """One outgoing call's signalling: SIP over UDP, by aiosipua.
 
-aiosipua builds, reads and answers messages and keeps the dialog; `agents.telephone.wire` sends
-again what is lost.
+aiosipua builds and reads messages and keeps the dialog; `agents.telephone.wire` sends again
+what is lost, `agents.telephone.asked` answers what the other side asks within the call.
 """
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from aiosipua import (
-    DialogState,
-    IncomingCall,
-    MediaDescription,
-    Origin,
-    OutgoingCall,
-    SdpMessage,
-    SdpNegotiationError,
-    SipDigestAuth,
-    SipUAC,
-    SipUAS,
-    negotiate_sdp,
-)
-from aiosipua.sdp import ConnectionData, TimingField
+from aiosipua import DialogState, OutgoingCall, SdpMessage, SipDigestAuth, SipRequest, SipUAC
+from aiosipua.dialog import Dialog
+from aiosipua.utils import format_addr
 
+from agents.telephone import media
+from agents.telephone.asked import Asked
+from agents.telephone.media import Stream
 from agents.telephone.wire import Address, Wire
 
 FIRST_SECONDS = 10.0  # until the other side says anything at all
 LEAST_SECONDS = 1.0  # a call that nothing is known of is cancelled after that
 BYE_SECONDS = 2.0  # that we wait for the answer to a BYE or CANCEL
-CODECS = {0: "PCMU", 8: "PCMA"}
+HOLD_SECONDS = 120.0  # that they may keep us on hold
+# We show so often that we are there (RFC 4028; the least it allows): should this process die,
+# the other side ends the call by itself, if it knows of such timers.
+SESSION_SECONDS = 90
+LEAP = 1000  # of our request numbers, past those that a dead process may have used
 NO_ANSWER = 0  # as a status: it rang long enough
 OK, UNUSABLE, UNREACHABLE = 200, 488, 503
+KEPT = (
+    *("call_id", "local_tag", "remote_tag", "local_uri", "remote_uri", "remote_target"),
+    *("route_set", "local_cseq"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,13 @@ class Caller:
     def uri(self, address: str) -> str:
         if "@" in self.name:
             return f"sip:{self.name}"
-        return f"sip:{self.name}@{self.domain or address}"
+        host = f"[{address}]" if ":" in address else address
+        return f"sip:{self.name}@{self.domain or host}"
+
+    @property
+    def auth(self) -> SipDigestAuth | None:
+        known = self.user and self.password
+        return SipDigestAuth(self.user, self.password) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,14 @@ class Answer:
     """What came of an INVITE: a final status, and for 200 where the sound goes and how."""
 
     status: int
-    remote: Address = ("", 0)
-    payload_type: int = 0
+    stream: Stream | None = None
 
 
 class Signalling:
-    """One call, from INVITE to BYE. `over` is set when it has ended, by whomever."""
+    """One call, from INVITE to BYE. `over` is set when it has ended, by whomever.
+
+    `moved` hears where the sound goes when the other side changes that.
+    """
 
     def __init__(
         self, caller: Caller, bound: socket.socket, rtp_port: int, remote: Address
@@ -70,29 +80,38 @@ class Signalling:
         host = caller.advertise or _own_address(remote, caller.bind)
         self.address = (host, int(bound.getsockname()[1]))
         self.rtp_port = rtp_port
+        self.ip_version = 6 if bound.family == socket.AF_INET6 else 4
         self.over = asyncio.Event()
         self.final: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.wire = Wire(bound)
+        self.moved: Callable[[Stream], None] = lambda _: None
+        self.stream: Stream | None = None
+        self.versions = 1  # of what we said of the sound
+        self.hold: asyncio.TimerHandle | None = None
+        self.wire = Wire(bound, caller.auth)
+        self.wire.gone = self.over
         self.uac = SipUAC(self.wire, advertised_addr=self.address)
-        self.uas = SipUAS(self.wire, uac=self.uac, advertised_addr=self.address)
-        self.uas.on_bye = lambda *_: self.over.set()
-        self.uas.on_reinvite = self._renew
+        self.wire.on_response = self.uac.handle_response
         self.call: OutgoingCall | None = None
 
     async def invite(self, uri: str, seconds: float) -> Answer:
         """Call, and wait until they answer, refuse, or have let it ring for so long."""
-        await self.uas.start()
-        has_password = self.caller.user and self.caller.password
-        self.call = self.uac.send_invite(
+        await self.wire.start()
+        call = self.uac.send_invite(
             self.caller.uri(self.address[0]),
             uri,
             self.remote,
-            self._offer(),
-            auth=SipDigestAuth(self.caller.user, self.caller.password) if has_password else None,
+            media.offer(self.address[0], self.rtp_port),
+            session_expires=SESSION_SECONDS,
+            # aiosipua stamps them on what it sends later only
+            extra_headers={
+                "Supported": "100rel, timer",
+                "Session-Expires": str(SESSION_SECONDS),
+            },
         )
-        self.call.on_answer = lambda _: self._settle(OK)
-        self.call.on_rejected = lambda _, status, __: self._settle(status)
-        self.wire.follow(self.call)
+        call.on_answer = lambda _: self._settle(OK)
+        call.on_rejected = lambda _, status, __: self._settle(status)
+        call.on_session_expired = lambda _: self.over.set()
+        self._follow(call)
         if not await self.wire.hears(min(FIRST_SECONDS, seconds)):
             return Answer(UNREACHABLE)
         try:
@@ -101,65 +120,87 @@ class Signalling:
             return Answer(NO_ANSWER)
         return self._answered() if status == OK else Answer(status)
 
+    def _follow(self, call: OutgoingCall) -> None:
+        self.call = self.wire.call = call
+        contact = f"sip:{format_addr(*self.address)}"
+        asked = Asked(call, contact, self._renew, self._taken, self.over)
+        self.wire.on_request = asked.reply
+
     def _settle(self, status: int) -> None:
         if not self.final.done():
             self.final.set_result(status)
 
     def _answered(self) -> Answer:
-        assert self.call is not None  # noqa: S101 (narrows the type)
-        sdp = self.call.sdp_answer
-        media = sdp.audio if sdp else None
-        remote = sdp.rtp_address if sdp else None
-        chosen = [codec.payload_type for codec in media.codecs] if media else []
-        usable = [number for number in chosen if number in CODECS]
-        if not usable or remote is None or not remote[1]:
+        self.stream = media.stream_of(self.wire.sdp, version=self.ip_version)
+        if self.stream is None:
             return Answer(UNUSABLE)
-        return Answer(OK, remote, usable[0])
+        self._watch_hold(self.stream)
+        return Answer(OK, self.stream)
 
-    def _offer(self) -> SdpMessage:
-        """Offer G.711 in both forms, RFC 3264."""
-        host = self.address[0]
-        kind = "IP6" if ":" in host else "IP4"
-        audio = MediaDescription(
-            media="audio",
-            port=self.rtp_port,
-            formats=[str(number) for number in CODECS],
-            attributes={
-                "rtpmap": [f"{number} {name}/8000" for number, name in CODECS.items()],
-                "ptime": ["20"],
-                "sendrecv": [],
-            },
-        )
-        return SdpMessage(
-            origin=Origin(session_id="1", session_version="1", addr_type=kind, address=host),
-            session_name="-",
-            connection=ConnectionData(addr_type=kind, address=host),
-            timing=TimingField(),
-            media=[audio],
-        )
+    def _renew(self, offered: SdpMessage | None) -> SdpMessage | None:
+        """Answer an offer made within the call; without one, make ours anew."""
+        self.versions += 1
+        host, port = self.address[0], self.rtp_port
+        if offered is None:
+            return media.offer(host, port, version=self.versions)
+        stream = media.stream_of(offered, version=self.ip_version)
+        kind = self.stream.payload_type if self.stream else 0
+        told = media.answer(offered, host, port, payload_type=kind, version=self.versions)
+        if told is None or stream is None:
+            return None
+        self._move(stream)
+        return told
 
-    def _renew(self, call: IncomingCall) -> None:
-        """Answer a re-INVITE, for a hold or a refresh, with what we have."""
-        try:
-            offer = call.sdp_offer or self._offer()
-            answer, _ = negotiate_sdp(offer, self.address[0], self.rtp_port, dtmf_payload_type=0)
-        except SdpNegotiationError:
-            call.reject(UNUSABLE)
-            return
-        call.accept(answer)
+    def _taken(self, answer: SdpMessage) -> None:
+        if stream := media.stream_of(answer, version=self.ip_version):
+            self._move(stream)
+
+    def _move(self, stream: Stream) -> None:
+        self.stream = stream
+        self._watch_hold(stream)
+        self.moved(stream)
+
+    def _watch_hold(self, stream: Stream) -> None:
+        """Let nobody keep us on hold for ever."""
+        if self.hold:
+            self.hold.cancel()
+        loop = asyncio.get_running_loop()
+        self.hold = loop.call_later(HOLD_SECONDS, self.over.set) if stream.is_held else None
+
+    # Ending
+
+    def trace(self) -> dict[str, Any]:
+        """Return what another process needs to end the call in our name; {} before an answer."""
+        if self.call is None or self.call.dialog.state != DialogState.CONFIRMED:
+            return {}
+        kept = {name: getattr(self.call.dialog, name) for name in KEPT}
+        return {"dialog": kept, "hop": list(self.call.remote_addr)}
+
+    async def end_left(self, trace: dict[str, Any]) -> None:
+        """End a call that a dead process left open, by its trace. Lets go of the socket."""
+        await self.wire.start()
+        dialog = Dialog(**trace["dialog"], state=DialogState.CONFIRMED)
+        dialog.local_cseq += LEAP
+        hop = (str(trace["hop"][0]), int(trace["hop"][1]))
+        self._follow(OutgoingCall(dialog, SipRequest(), remote_addr=hop))
+        await self.end()
 
     async def end(self) -> None:
         """Hang up, or cancel what still rings; an ended call stays so. Lets go of the socket."""
         try:
-            if self.call and not self.over.is_set():
+            if self.call:
                 await self._end(self.call)
         finally:
             self.over.set()
+            if self.hold:
+                self.hold.cancel()
             self.wire.close()
-            await self.uas.stop()
+            self.uac.close()
+            await self.wire.stop()
 
     async def _end(self, call: OutgoingCall) -> None:
         if call.dialog.state == DialogState.CONFIRMED:
+            self.wire.ended.clear()
             call.hangup(self.uac)
         elif not self.final.done():
             heard = await self.wire.hears(LEAST_SECONDS)  # RFC 3261 section 9.1: not before
@@ -167,6 +208,8 @@ class Signalling:
             call.cancel(self.uac)
             if not heard:
                 return
+        else:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(BYE_SECONDS):
                 await self.wire.ended.wait()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from aiortp import MediaClock, RTPSession
 
 from agents.telephone.endpointing import FRAME_BYTES, FRAME_SECONDS, SILENCE
+from agents.telephone.media import Stream
 
 LATE = 6  # frames that may be on their way; after that nothing is being sent
 TRIES = 50  # ports
@@ -31,19 +32,27 @@ class Sound:
         self.queue: deque[bytes] = deque()
         self.missing = 0  # frames since something came
         self.part = b""  # less than a frame of what was heard
+        self.is_held = False  # nobody listens, and what comes is music
         self.session: RTPSession | None = None
         self.clock: MediaClock | None = None
 
-    async def start(self, local: Address, remote: Address, payload_type: int) -> None:
+    async def start(self, local: Address, stream: Stream) -> None:
         """Open the line; what was sent before is not heard.
 
         Raises:
             OSError: the port can't be bound.
         """
-        self.session = await _session(local, remote, payload_type)
+        self.session = await _session(local, stream.remote, stream.payload_type)
+        self.is_held = stream.is_held
         self.session.on_audio = self._take
         self.clock = MediaClock(FRAME_SECONDS, self._tick)
         self.clock.start()
+
+    def follow(self, stream: Stream) -> None:
+        """Send to another place from now on; on hold, keep what is to be said until they return."""
+        self.is_held = stream.is_held
+        if self.session and not stream.is_held:
+            self.session.update_remote(stream.remote)
 
     def say(self, pcm: bytes) -> int:
         """Put samples in the queue; return how many frames they are."""
@@ -62,6 +71,8 @@ class Sound:
             await self.session.close()
 
     def _take(self, pcm: bytes, _: int) -> None:
+        if self.is_held:
+            return
         self.missing = 0
         self.part += pcm
         while len(self.part) >= FRAME_BYTES:
@@ -70,7 +81,8 @@ class Sound:
 
     def _tick(self) -> None:
         assert self.session is not None  # noqa: S101 (narrows the type)
-        self.session.send_audio_pcm_auto(self.queue.popleft() if self.queue else SILENCE)
+        if not self.is_held:
+            self.session.send_audio_pcm_auto(self.queue.popleft() if self.queue else SILENCE)
         self.missing += 1
         if self.missing > LATE:
             self.ear(SILENCE)

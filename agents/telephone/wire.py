@@ -1,29 +1,35 @@
 """What RFC 3261 wants of a client over UDP and aiosipua leaves to its user.
 
-Requests are sent again until they are answered, refusals of an INVITE are acknowledged, tag,
-Contact and routes of an answer lead on, and a call that is answered while it is cancelled is
-ended.
+Requests are sent again until they are answered, refusals of an INVITE are acknowledged,
+challenges answered, and tag, Contact and routes of an answer lead on. A call that is answered
+while it is cancelled, or by a second telephone, is ended.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from aiosipua import (
-    DialogState,
     OutgoingCall,
+    SdpMessage,
+    SipDigestAuth,
     SipRequest,
     SipResponse,
     SipTransport,
-    generate_branch,
-    stringify_uri,
-    stringify_via,
 )
+
+from agents.telephone import media, proving, routing
+
+logger = logging.getLogger(__name__)
 
 T1, T2, LONGEST = 0.5, 4.0, 32.0  # seconds, RFC 3261 section 17.1.1.1 (64 times T1)
 
+GONE = (408, 481)  # in answer to what is asked within a call: it is no more
+
 Address = tuple[str, int]
+Key = tuple[str, str]  # branch and method
 Message = SipRequest | SipResponse
 
 
@@ -65,20 +71,25 @@ class Udp(SipTransport):
 class Wire(Udp):
     """The socket of one outgoing call."""
 
-    def __init__(self, bound: socket.socket) -> None:
+    def __init__(self, bound: socket.socket, auth: SipDigestAuth | None = None) -> None:
         super().__init__(bound)
+        self.auth = auth
         self.call: OutgoingCall | None = None
         self.cancelled = False
         self.heard = asyncio.Event()  # the other side answered anything
         self.ended = asyncio.Event()  # it confirmed our BYE, or the end of our INVITE
-        self.handler: Callable[[Message, Address], None] | None = None
-        self.requests: dict[tuple[str, str], SipRequest] = {}
-        self.resending: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.gone = asyncio.Event()  # it knows nothing of this call any more
+        self.sdp: SdpMessage | None = None  # of who answered
+        self.on_response: Callable[[SipResponse, Address], None] = lambda *_: None
+        self.on_request: Callable[[SipRequest], SipResponse | None] = lambda _: None
+        self.requests: dict[Key, SipRequest] = {}
+        self.refused: set[Key] = set()  # INVITEs
+        self.tags: list[str] = []  # of who answered, the first of them is whom we talk to
+        self.resending: dict[Key, asyncio.Task[None]] = {}
 
-    def follow(self, call: OutgoingCall) -> None:
-        """Stand between the socket and the user agents, for this call alone."""
-        self.call = call
-        self.handler, self.on_message = self.on_message, self._receive
+    async def start(self) -> None:
+        self.on_message = self._receive
+        await super().start()
 
     async def hears(self, seconds: float) -> bool:
         """Wait for any answer; say whether one came."""
@@ -114,74 +125,108 @@ class Wire(Udp):
     def _receive(self, message: Message, addr: Address) -> None:
         if self.call is None or message.call_id != self.call.call_id:
             return  # strangers knock at open ports
-        if isinstance(message, SipResponse):
-            self._take(message, addr)
-        if self.handler is not None:
-            self.handler(message, addr)
+        try:
+            if isinstance(message, SipResponse):
+                self._take(self.call, message, addr)
+            elif (reply := self.on_request(message)) is not None:
+                self.send_reply(reply)
+        except ValueError as error:  # of a header
+            logger.info("Not understood, from %s: %s", addr, error)
 
-    def _take(self, response: SipResponse, addr: Address) -> None:
+    def _take(self, call: OutgoingCall, response: SipResponse, addr: Address) -> None:
         """Do for an answer what has to be done before aiosipua sees it."""
-        self.heard.set()
-        method = response.cseq.method if response.cseq else ""
-        key = (response.via[0].branch or "" if response.via else "", method)
+        key = _key_of(response)
         request = self.requests.get(key)
         if request is None:
-            return
+            return  # the end of something that has ended, once more
+        self.heard.set()
         is_final = response.status_code >= 200
-        if (is_final or method == "INVITE") and key in self.resending:
+        if (is_final or request.method == "INVITE") and key in self.resending:
             self.resending.pop(key).cancel()
-        if method == "INVITE":
-            self._take_of_invite(request, response, addr)
-        elif method == "BYE" and is_final:
-            self.ended.set()
+        if request.method == "INVITE":
+            self._take_of_invite(call, request, response, addr)
+        elif is_final:
+            del self.requests[key]
+            if not self._proves(call, request, response):
+                self._take_end(request, response)
 
-    def _take_of_invite(self, invite: SipRequest, response: SipResponse, addr: Address) -> None:
+    def _take_end(self, request: SipRequest, response: SipResponse) -> None:
+        if request.method == "BYE":
+            self.ended.set()
+        elif request.method == "UPDATE" and response.status_code in GONE:
+            self.gone.set()
+
+    def _take_of_invite(
+        self, call: OutgoingCall, invite: SipRequest, response: SipResponse, addr: Address
+    ) -> None:
         if response.status_code >= 300:
-            super().send(acknowledgement(invite, response), addr)
-            self.ended.set()
-        elif response.status_code > 100:
-            self._learn(response)
-        if 200 <= response.status_code < 300 and self.cancelled:
-            self._end_after_all(invite, response, addr)
+            self._take_refusal(call, invite, response, addr)
+        elif response.status_code >= 200:
+            self._take_answer(call, invite, response, addr)
+        else:
+            if response.status_code > 100 and not self.tags:
+                routing.learn(call.dialog, response)
+            self.on_response(response, addr)
 
-    def _learn(self, response: SipResponse) -> None:
-        """Take over who answered, and the way to them, RFC 3261 section 12.1.2."""
-        assert self.call is not None  # noqa: S101 (narrows the type)
-        dialog = self.call.dialog
-        if response.to_addr and response.to_addr.tag:
-            dialog.remote_tag = response.to_addr.tag
-        if response.contact:
-            dialog.remote_target = stringify_uri(response.contact[0].uri)
-        if routes := response.headers.get("record-route"):
-            dialog.route_set = list(reversed(routes))
+    def _take_refusal(
+        self, call: OutgoingCall, invite: SipRequest, response: SipResponse, addr: Address
+    ) -> None:
+        """Acknowledge it. One that comes again, or refuses a refresh, ends nothing."""
+        super().send(routing.acknowledgement(invite, response), addr)
+        key = _key_of(response)
+        known = key in self.refused
+        self.refused.add(key)
+        if self.tags and response.status_code in GONE:
+            self.gone.set()
+        if known or self.tags or (not self.cancelled and self._proves(call, invite, response)):
+            return
+        self.ended.set()
+        self.on_response(response, addr)
 
-    def _end_after_all(self, invite: SipRequest, response: SipResponse, addr: Address) -> None:
-        """End a call that was answered before our CANCEL arrived."""
-        assert self.call is not None  # noqa: S101 (narrows the type)
-        dialog = self.call.dialog
-        super().send(acknowledgement(invite, response, target=dialog.remote_target), addr)
-        if dialog.state != DialogState.CONFIRMED:
-            dialog.state = DialogState.CONFIRMED
-            host, port = invite.via[0].host, invite.via[0].port or 5060
-            self.send(dialog.create_request("BYE", via_host=host, via_port=port), addr)
+    def _proves(self, call: OutgoingCall, request: SipRequest, response: SipResponse) -> bool:
+        """Send a request again with credentials, where they are asked for and can help."""
+        if self.auth is None or response.status_code not in proving.ASKED:
+            return False
+        header = proving.proof(request, response, self.auth)
+        if header is None:
+            return False
+        again = proving.proved(request, header, call.dialog.next_cseq())
+        if request.method == "INVITE":
+            call.invite = again
+        self.send(again, call.remote_addr)
+        return True
+
+    def _take_answer(
+        self, call: OutgoingCall, invite: SipRequest, response: SipResponse, addr: Address
+    ) -> None:
+        """Let the first who answers have the call; nobody, if it was cancelled meanwhile."""
+        tag = (response.to_addr.tag if response.to_addr else "") or ""
+        is_new = tag not in self.tags
+        if is_new:
+            self.tags.append(tag)
+        if self.cancelled or tag != self.tags[0]:
+            self._decline(call, invite, response, is_new=is_new)
+            return
+        if is_new:
+            routing.learn(call.dialog, response)
+            call.remote_addr = routing.next_hop(call.dialog, call.remote_addr)
+            self.sdp = media.read(response)
+        response.body = b""  # aiosipua would stumble over what can't be read
+        self.on_response(response, addr)
+
+    def _decline(
+        self, call: OutgoingCall, invite: SipRequest, response: SipResponse, *, is_new: bool
+    ) -> None:
+        """End a call that somebody else answered, or too late."""
+        dialog = routing.answered_by(call.dialog, response)
+        hop = routing.next_hop(dialog, call.remote_addr)
+        super().send(routing.acknowledgement(invite, response, dialog), hop)
+        if is_new:
+            via = invite.via[0]
+            host, port = via.host.strip("[]"), via.port or routing.SIP_PORT
+            self.send(dialog.create_request("BYE", via_host=host, via_port=port), hop)
 
 
-def acknowledgement(invite: SipRequest, response: SipResponse, *, target: str = "") -> SipRequest:
-    """Build the ACK to a final answer: a refusal's is part of the INVITE's own transaction.
-
-    Args:
-        target: of the dialog, for a 2xx. RFC 3261 sections 17.1.1.3 and 13.2.2.4.
-    """
-    ack = SipRequest(method="ACK", uri=target or invite.uri)
-    via = invite.via[0]
-    if target:
-        via.params["branch"] = generate_branch()
-    ack.headers.append("Via", stringify_via(via))
-    for name in ("From", "Call-ID", "Max-Forwards"):
-        ack.headers.set_single(name, invite.headers.get_first(name) or "")
-    ack.headers.set_single("To", response.headers.get_first("To") or "")
-    number = invite.cseq.seq if invite.cseq else 1
-    ack.headers.set_single("CSeq", f"{number} ACK")
-    for route in invite.headers.get("route"):
-        ack.headers.append("Route", route)
-    return ack
+def _key_of(response: SipResponse) -> Key:
+    branch = response.via[0].branch if response.via else ""
+    return branch or "", response.cseq.method if response.cseq else ""

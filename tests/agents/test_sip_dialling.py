@@ -37,6 +37,10 @@ class DiallingTests(SipCase):
         with pytest.raises(GaveUp, match="nobody at this number"):
             self.opened(Peer(status=404))
 
+    def test_a_call_that_is_sent_elsewhere_is_not_made_there(self):
+        with pytest.raises(GaveUp, match="sent elsewhere"):
+            self.opened(Peer(status=302))
+
     def test_a_trunk_out_of_order_is_tried_again(self):
         with pytest.raises(TryAgain, match="SIP 500"):
             self.opened(Peer(status=500))
