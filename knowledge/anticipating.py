@@ -15,6 +15,7 @@ from threading import Lock
 from knowledge.embedding import embed
 
 MOST_EXPECTED = 64  # questions; the oldest is forgotten
+AT_ONCE = 4  # the shipped model takes one at a time, a server several
 
 Vector = list[float]
 Embedder = tuple[str, str]  # its kind, and its options as JSON
@@ -29,7 +30,7 @@ def expect(text: str) -> None:
     with _lock:
         if not _in_use or (key := (_in_use[0], text)) in _expected:
             return
-        _expected[key] = _thread().submit(_embed_one, *key)
+        _expected[key] = _threads().submit(_embed_one, *key)
         while len(_expected) > MOST_EXPECTED:
             _expected.popitem(last=False)[1].cancel()
 
@@ -39,6 +40,8 @@ def embed_questions(
 ) -> list[Vector]:
     """Return one vector per question, those that were expected without making them again.
 
+    What is still waiting for its turn is made here: nobody waits behind others' questions.
+
     Raises:
         EmbeddingFailed: any fault of the model or of the way to it.
     """
@@ -46,7 +49,8 @@ def embed_questions(
     with _lock:
         _in_use[:] = [used]
         known = {text: _expected.pop((used, text), None) for text in texts}
-    made = {text: future.result() for text, future in known.items() if future is not None}
+    begun = {text: future for text, future in known.items() if future and not future.cancel()}
+    made = {text: future.result() for text, future in begun.items()}
     rest = [text for text in known if text not in made]
     fresh = embed(rest, is_query=True, embedder=embedder, options=options)
     made |= dict(zip(rest, fresh, strict=True))
@@ -60,6 +64,5 @@ def _embed_one(used: Embedder, text: str) -> Vector:
 
 
 @cache
-def _thread() -> ThreadPoolExecutor:
-    """One: the shipped model embeds one text at a time."""
-    return ThreadPoolExecutor(1, thread_name_prefix="embedding")
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="embedding")

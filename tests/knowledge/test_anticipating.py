@@ -1,5 +1,7 @@
 """Questions that are embedded before they are searched for."""
 
+from concurrent.futures import wait
+from threading import Barrier, Event
 from unittest import mock
 
 from django.test import SimpleTestCase
@@ -22,24 +24,51 @@ class ExpectingTests(SimpleTestCase):
         patch = mock.patch.object(anticipating, "embed", self.embed)
         patch.start()
         self.addCleanup(patch.stop)
-        # What a test expected in vain is not the next one's.
-        self.addCleanup(lambda: anticipating._thread().submit(str).result())
+        self.addCleanup(self.forget)
+
+    def expect(self, text):
+        """Expect it, and wait until it was embedded."""
+        anticipating.expect(text)
+        wait(anticipating._expected.values(), 5)
+
+    def forget(self):
+        """What a test expected in vain is not the next one's."""
+        for future in anticipating._expected.values():
+            future.cancel()
+        wait(anticipating._expected.values())
 
     def asked(self):
         return [call.args[0] for call in self.embed.call_args_list if call.args[0]]
 
     def test_what_was_expected_is_embedded_once(self):
-        anticipating.expect("cold soup")
-        anticipating.expect("cold soup")
+        self.expect("cold soup")
+        self.expect("cold soup")
         vectors = anticipating.embed_questions(["late", "cold soup"], **OURS)
         assert vectors == [[4.0, 0.0], [9.0, 0.0]]
         assert sorted(self.asked()) == [["cold soup"], ["late"]]
 
     def test_it_serves_one_search_and_is_forgotten(self):
-        anticipating.expect("cold soup")
+        self.expect("cold soup")
         for _ in range(2):
             anticipating.embed_questions(["cold soup"], **OURS)
         assert self.asked() == [["cold soup"]] * 2
+
+    def test_what_waits_for_its_turn_is_made_at_once(self):
+        begun, go_on = Barrier(anticipating.AT_ONCE + 1), Event()
+
+        def slowly(texts, **kwargs):
+            if texts[0].startswith("slow"):
+                begun.wait(5)
+                go_on.wait(5)
+            return vectors_of(texts)
+
+        self.embed.side_effect = slowly
+        for number in range(anticipating.AT_ONCE):
+            anticipating.expect(f"slow {number}")
+        begun.wait(5)
+        anticipating.expect("late")
+        assert anticipating.embed_questions(["late"], **OURS) == [[4.0, 0.0]]
+        go_on.set()
 
     def test_another_embedder_makes_its_own(self):
         anticipating.expect("cold soup")
@@ -67,7 +96,7 @@ class ExpectingTests(SimpleTestCase):
 
     def test_a_failure_is_the_searchs(self):
         self.embed.side_effect = EmbeddingFailed("no model")
-        anticipating.expect("cold soup")
+        self.expect("cold soup")
         with self.assertRaises(EmbeddingFailed):
             anticipating.embed_questions(["cold soup"], **OURS)
         assert not anticipating._expected
