@@ -19,7 +19,8 @@ from agents.actions import (
     parse_action,
     read_action,
 )
-from agents.models import Tool, as_json
+from agents.budgeting import budget_of
+from agents.models import Tool, as_json, live_release
 from agents.prompting import Line, Message, Rule, build_messages
 from dialogues.history import as_line
 from dialogues.models import Case, Channel, Event, EventKind, Turn, TurnStatus, Verdict
@@ -61,9 +62,10 @@ class Scope:
 
 @dataclass(slots=True)
 class Toolbox:
-    """The active tools by scene, read once per build."""
+    """What turns of a scene are shown today, read once per build."""
 
     _known: dict[int | None, list[dict[str, Any]]] = field(default_factory=dict)
+    _most: dict[int | None, int | None] = field(default_factory=dict)
 
     def of_scene(self, scene: Scene | None) -> list[dict[str, Any]]:
         pk = scene.pk if scene else None
@@ -72,6 +74,14 @@ class Toolbox:
                 as_json(tool) for tool in Tool.objects.of_scene(scene).order_by("pk")
             ]
         return self._known[pk]
+
+    def most_rules(self, scene: Scene | None) -> int | None:
+        """Return how many of the rules found the live release reads, None for all of them."""
+        pk = scene.pk if scene else None
+        if pk not in self._most:
+            release = live_release(scene)
+            self._most[pk] = budget_of(release, None).rules if release else None
+        return self._most[pk]
 
 
 # What there is: the same querysets are counted for the preview and read for the build.
@@ -144,8 +154,9 @@ def unit_drafts(hooks: QuerySet[Hook], limit: int | None) -> Iterator[Draft]:
             texts = [hook.text for hook in asked]
             found = searching.search(texts, scene=scene, settings=settings)
             tools = toolbox.of_scene(scene)
+            most = min(toolbox.most_rules(scene) or settings.rules_shown, settings.rules_shown)
             for hook, rules in zip(asked, found, strict=True):
-                yield _unit_draft(hook, rules, tools, settings.rules_shown)
+                yield _unit_draft(hook, rules[:most], tools, most)
 
 
 def _unit_draft(
@@ -183,7 +194,7 @@ def turn_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:
     """
     if _is_served(turn):
         return _served_steps(turn)
-    return _rebuilt_steps(turn, toolbox.of_scene(turn.conversation.scene))
+    return _rebuilt_steps(turn, toolbox)
 
 
 def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
@@ -194,7 +205,7 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
     if _is_served(turn):
         prompt = turn.steps[-1]["messages"][:ORDINARY]
     else:
-        prompt = _rebuilt_prompts(turn, toolbox.of_scene(turn.conversation.scene))[-1]
+        prompt = _rebuilt_prompts(turn, toolbox)[-1]
     return {"prompt": prompt, "chosen": [_answer(chosen)], "rejected": [_answer(rejected)]}
 
 
@@ -227,9 +238,10 @@ def _served_steps(turn: Turn) -> list[Step]:
     ]
 
 
-def _rebuilt_steps(turn: Turn, tools: Sequence[dict[str, Any]]) -> list[Step]:
+def _rebuilt_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:
     actions = _actions(turn, calls=len(turn.steps))
-    pairs = zip(_rebuilt_prompts(turn, tools), actions, strict=True)
+    pairs = zip(_rebuilt_prompts(turn, toolbox), actions, strict=True)
+    tools = toolbox.of_scene(turn.conversation.scene)
     known = {*BUILT_IN, *(tool["name"] for tool in tools)}
     return [
         (prompt, action)
@@ -238,11 +250,19 @@ def _rebuilt_steps(turn: Turn, tools: Sequence[dict[str, Any]]) -> list[Step]:
     ]
 
 
-def _rebuilt_prompts(turn: Turn, tools: Sequence[dict[str, Any]]) -> list[list[Message]]:
-    """Return the prompt before each tool call of an imported turn, and before its reply."""
+def _rebuilt_prompts(turn: Turn, toolbox: Toolbox) -> list[list[Message]]:
+    """Return the prompt before each tool call of an imported turn, and before its reply.
+
+    Where the live release reads fewer rules than were found, those that were cited come first.
+    """
+    scene = turn.conversation.scene
+    tools, most = toolbox.of_scene(scene), toolbox.most_rules(scene)
+    units = list(turn.units.all())
+    read = sorted(units, key=lambda found: not found.cited)[:most]
     rules = [
         Rule(found.unit_id, found.revision.condition, found.revision.content)
-        for found in turn.units.all()
+        for found in units
+        if found in read
     ]
     shown = (EventKind.MESSAGE, EventKind.ACTION)
     events = [event for event in turn.conversation.events.all() if event.kind in shown]

@@ -9,7 +9,14 @@ from agents.prompting import Line, build_messages
 from dialogues.importing import import_rows
 from dialogues.models import Case, Turn, Verdict
 from knowledge.models import Scene
-from tests.factories import make_conversation, make_published_unit, make_scene, make_tool, make_turn
+from tests.factories import (
+    make_conversation,
+    make_published_unit,
+    make_release,
+    make_scene,
+    make_tool,
+    make_turn,
+)
 from tests.training.rows import make_case
 from training import building
 from training.building import Scope, Toolbox
@@ -114,6 +121,14 @@ class ImportedTurnTests(TestCase):
         import_rows([row], scene_of=self.scene)
         prompts = [draft.data["prompt"][1]["content"] for draft in self.drafts()]
         assert sum(f"[{unit.pk}] Cooking -> Say so." in prompt for prompt in prompts) == 2
+        found = Turn.objects.filter(units__unit=unit).distinct().get().units.get()
+        other = make_published_unit(scene=self.scene, condition="Cooled", content="Say sorry.")
+        found.turn.units.create(unit=other, revision=other.live, rank=9, score=1)
+        found.turn.units.filter(pk=found.pk).update(rank=10, cited=True)
+        make_release(live=True, limits={"budget": {"rules": 1}})
+        prompts = [draft.data["prompt"][1]["content"] for draft in self.drafts()]
+        assert sum("Say so." in prompt for prompt in prompts) == 2
+        assert not any("Say sorry." in prompt for prompt in prompts)
 
 
 class PairTests(TestCase):
@@ -158,6 +173,25 @@ class UnitTests(TestCase):
         unit = make_published_unit(content="Ask the florist.", questions=["zxqv"])
         (draft,) = building.unit_drafts(building.question_hooks(everything()), None)
         assert f"[{unit.pk}]" in draft.data["prompt"][1]["content"]
+
+    def test_no_more_rules_are_shown_than_the_live_release_reads(self):
+        scene = make_scene()
+        for number in range(3):
+            make_published_unit(
+                scene=scene,
+                condition=f"The customer wants refund {number}",
+                content=f"We refund within {number} days.",
+                questions=[f"Can I get my money back, case {number}?"],
+            )
+
+        def shown():
+            drafts = building.unit_drafts(building.question_hooks(everything()), None)
+            texts = [draft.data["prompt"][1]["content"] for draft in drafts]
+            return {text.count("-> We refund") for text in texts}
+
+        assert shown() == {3}
+        make_release(live=True, limits={"budget": {"rules": 1}})
+        assert shown() == {1}
 
     def test_a_rule_too_long_to_say_is_no_row(self):
         make_published_unit(content="x" * 501, questions=["What?"])
