@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 
 from dialogues import services
 from dialogues.models import Conversation, Turn, TurnStatus
+from knowledge.models import LabelledSet, Scene
 from wowconsole.benchmark_clients import PATIENCE_SECONDS, Customer
 from wowconsole.benchmark_scale import spread
 from wowconsole.demo.content import read
@@ -31,6 +32,16 @@ def demo_questions(count: int) -> list[Question]:
     rows = read("asked.jsonl")
     drawn = random.Random(SEED).sample(rows, min(count, len(rows)))  # noqa: S311 (not a secret)
     return [(row["text"], frozenset(row["rules"])) for row in drawn]
+
+
+def labelled_questions(name: str, count: int) -> tuple[Scene | None, list[Question]]:
+    """Return where a labelled set is asked, and some of its questions, as `demo_questions`."""
+    asked = LabelledSet.objects.select_related("scene").get(name=name)
+    rows = [
+        (query.text, frozenset(unit.external_id or "" for unit in query.relevant.all()))
+        for query in asked.queries.prefetch_related("relevant")
+    ]
+    return asked.scene, random.Random(SEED).sample(rows, min(count, len(rows)))  # noqa: S311
 
 
 def references(turns: Sequence[tuple[Turn, frozenset[str]]]) -> dict[str, Any]:

@@ -22,7 +22,13 @@ from knowledge.embedding import embed_queries
 from knowledge.models import KnowledgeUnit, Scene
 from knowledge.searching import search
 from training.measuring import score_answer, summarise
-from wowconsole.benchmark_answers import demo_questions, references, share
+from wowconsole.benchmark_answers import (
+    Question,
+    demo_questions,
+    labelled_questions,
+    references,
+    share,
+)
 from wowconsole.benchmark_attacks import attacks
 from wowconsole.benchmark_calls import calls
 from wowconsole.benchmark_quality import quality
@@ -112,13 +118,20 @@ def _publish_and_find(author: User, scene: Scene, number: int) -> tuple[float, f
     return called, whole
 
 
-def turn(count: int) -> Figures:
-    """Whole answers through the live release, beside the engine alone on the same prompts."""
-    return asyncio.run(_turn(count))
+def turn(count: int, labelled: str | None = None) -> Figures:
+    """Whole answers through the live release, beside the engine alone on the same prompts.
+
+    Args:
+        labelled: the name of a set whose questions are asked instead of the demo's.
+    """
+    scene, questions = (
+        labelled_questions(labelled, count) if labelled else (None, demo_questions(count))
+    )
+    return asyncio.run(_turn(scene, questions))
 
 
-async def _turn(count: int) -> Figures:
-    asked = [(await _answer(text), wanted) for text, wanted in demo_questions(count)]
+async def _turn(scene: Scene | None, questions: Sequence[Question]) -> Figures:
+    asked = [(await _answer(text, scene), wanted) for text, wanted in questions]
     turns = [answered for answered, _ in asked]
     alone = [await _engine_alone(answered) for answered in turns]
     own = [
@@ -141,9 +154,9 @@ async def _turn(count: int) -> Figures:
     }
 
 
-async def _answer(question: str) -> Turn:
+async def _answer(question: str, scene: Scene | None) -> Turn:
     start = sync_to_async(services.start_conversation)
-    conversation, _ = await start(scene=None, customer="Benchmark")
+    conversation, _ = await start(scene=scene, customer="Benchmark")
     await sync_to_async(services.say)(conversation=conversation, text=question, client_id="1")
     await answering.answer_conversation(conversation.pk)
     await sync_to_async(services.close)(conversation=conversation)

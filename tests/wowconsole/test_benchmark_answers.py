@@ -3,10 +3,13 @@
 from types import SimpleNamespace
 from unittest import mock
 
-from django.test import SimpleTestCase
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, TestCase
 
+from knowledge.models import LabelledSet
+from tests.factories import make_published_unit
 from wowconsole import benchmark_answers
-from wowconsole.benchmark_answers import demo_questions, references
+from wowconsole.benchmark_answers import demo_questions, labelled_questions, references
 from wowconsole.demo.content import read
 
 
@@ -26,6 +29,21 @@ class QuestionTests(SimpleTestCase):
     def test_their_rules_are_the_demos(self):
         known = {unit["external_id"] for unit in read("units.jsonl")}
         assert all(known.issuperset(row["rules"]) for row in read("asked.jsonl"))
+
+
+class LabelledTests(TestCase):
+    def test_a_labelled_sets_questions_are_asked_in_its_scene(self):
+        unit = make_published_unit(external_id="soup.1")
+        labelled = LabelledSet.objects.create(name="soups", scene=unit.scene)
+        labelled.queries.create(external_id="1", text="Cold?").relevant.add(unit)
+        labelled.queries.create(external_id="2", text="Bowls?")
+        scene, asked = labelled_questions("soups", 5)
+        assert scene == unit.scene
+        assert dict(asked) == {"Cold?": {"soup.1"}, "Bowls?": set()}
+
+    def test_an_unknown_set_is_named(self):
+        with self.assertRaisesMessage(CommandError, "There is no labelled set “x”"):
+            call_command("bench", "turn", labelled="x")
 
 
 class ReferenceTests(SimpleTestCase):

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from knowledge.models import LabelledSet
 from wowconsole.benchmark_calls import CALLS
 from wowconsole.benchmarks import BENCHMARKS
 
@@ -22,6 +23,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--sets", help="quality: a folder of labelled sets")
         parser.add_argument("--data", help="attacks: a folder with attacks.jsonl")
+        parser.add_argument(
+            "--labelled", help="turn: a labelled set, whose questions are asked instead"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
@@ -29,7 +33,15 @@ class Command(BaseCommand):
             raise CommandError("quality needs --sets DIR: a folder of labelled sets.")
         if name == "attacks" and not options["data"]:
             raise CommandError("attacks needs --data DIR: a folder with attacks.jsonl.")
-        allowed = {"attacks": ["data"], "quality": ["sets"], "retrieval": ["units"]}.get(name, [])
+        taken = {
+            "attacks": ["data"],
+            "quality": ["sets"],
+            "retrieval": ["units"],
+            "turn": ["labelled"],
+        }.get(name, [])
+        labelled = options["labelled"]
+        if labelled and not LabelledSet.objects.filter(name=labelled).exists():
+            raise CommandError(f"There is no labelled set “{labelled}”; see import_labelled_set.")
         count = options["count"] or (CALLS if name == "calls" else COUNT)
-        figures = BENCHMARKS[name](count, **{key: options[key] for key in allowed})
+        figures = BENCHMARKS[name](count, **{key: options[key] for key in taken})
         self.stdout.write(json.dumps({"bench": name, **figures}))
