@@ -9,7 +9,7 @@ from dialogues.costs import views as views_costs
 from dialogues.desk import views as views_desk
 from dialogues.desk import views_arranging
 from dialogues.jobs import views as views_jobs
-from dialogues.jobs import views_calls, views_plans
+from dialogues.jobs import views_calls, views_plans, views_unwanted
 from dialogues.loop import (
     views_corrections,
     views_effects,
@@ -111,6 +111,8 @@ channel_patterns = [
     path(f"{_plan}/edit/", views_plans.plan_edit, name="plan-edit"),
     path(f"{_plan}/try/", views_plans.plan_try, name="plan-try"),
     path(f"{_plan}/trials/<uuid:public_id>/", views_plans.trial_detail, name="trial-detail"),
+    path("channels/do-not-call/", views_unwanted.unwanted_list, name="unwanted-list"),
+    path("channels/do-not-call/add/", views_unwanted.unwanted_add, name="unwanted-add"),
     path(f"{_contact}/", views_contact.contact, name="contact"),
     path(f"{_contact}/opt-outs/", views_contact.opt_out_add, name="opt-out-add"),
     path(f"{_contact}/rules/", views_contact.rules_edit, name="contact-rules"),

@@ -19,7 +19,10 @@ from aiosipua import CallSession, SipResponse, SipUAS
 from django.test import SimpleTestCase, override_settings
 
 from agents.sounds import Sound, from_wav
+from agents.subagents import sip
 from agents.subagents.sip import SipTransport
+from agents.subagents.transports import FACTORIES
+from agents.telephone.numbers import SCHEMES
 from agents.telephone.sound import hold_ports, release
 from agents.telephone.wire import Udp
 
@@ -259,10 +262,30 @@ QUICK = {
 }
 
 
+class Register:
+    """Lets everybody be called; what the database refuses is tested with it."""
+
+    def __init__(self):
+        self.called, self.unwanted = [], []
+
+    async def note_call(self, target):
+        self.called.append(target.uri)
+
+    async def never_again(self, target, words):
+        self.unwanted.append((target.uri, words))
+
+
 class SipCase(SimpleTestCase):
     """People take their time; these callees do not."""
 
     def setUp(self):
+        self.register = Register()
+        lines = {
+            name: lambda work, card: sip.line_to(work, card, self.register) for name in SCHEMES
+        }
+        lines = patch.dict(FACTORIES, lines)
+        lines.start()
+        self.addCleanup(lines.stop)
         for module, quicker in QUICK.items():
             patched = patch.multiple(module, **quicker)
             patched.start()
@@ -284,13 +307,16 @@ class SipCase(SimpleTestCase):
         changed.enable()
         self.addCleanup(changed.disable)
 
+    def line_to(self, work, card):
+        return sip.line_to(work, card, self.register)
+
     def run_with(self, peer, talk, **settings):
         """Run `talk(line, peer)`; the line is let go of whatever happens."""
 
         async def run():
             async with peer:
                 with override_settings(SIP_ALLOW=[f"@127.0.0.1:{peer.port}"], **settings):
-                    line = SipTransport(f"sip:{peer.address}", "en")
+                    line = SipTransport(f"sip:{peer.address}", "en", self.register)
                     try:
                         return await talk(line, peer)
                     finally:

@@ -21,6 +21,7 @@ from dialogues.desk import api_files
 from dialogues.desk.api import DeskViewSet, SurveyViewSet
 from dialogues.jobs.api import JobViewSet
 from dialogues.jobs.api_plans import CallPlanViewSet, CallTrialViewSet
+from dialogues.jobs.api_unwanted import DoNotCallViewSet
 from dialogues.loop.api import EffectView, GapViewSet
 from dialogues.loop.api_replays import ReplayViewSet
 from dialogues.proactive import api as api_proactive
@@ -59,6 +60,7 @@ router.register("call-plans", CallPlanViewSet)
 router.register("call-trials", CallTrialViewSet)
 router.register("contact-rules", ContactRulesViewSet)
 router.register("opt-outs", OptOutViewSet)
+router.register("do-not-call", DoNotCallViewSet)
 router.register("proactive/policies", api_proactive.ProactivePolicyViewSet)
 router.register("pairs", PairViewSet, basename="pair")
 router.register("datasets", DatasetViewSet)

@@ -23,7 +23,11 @@ UNMISTAKABLE = ("duration", "money", "date")  # read also where something else w
 # Why a call ended.
 ALL_ASKED, REFUSED, WRONG_NUMBER, HUNG_UP = "all_asked", "refused", "wrong_number", "hung_up"
 SILENT, CALL_BACK, TOO_LONG = "silent", "call_back", "too_long"
-NO_ANSWER, VOICEMAIL = "no_answer", "voicemail"
+NO_ANSWER, VOICEMAIL, NEVER = "no_answer", "voicemail", "never_again"
+
+# Moves that end a call; "never" promises that there will be no other.
+PARTING = ("goodbye", "sorry", "never")
+_PARTING_OF = {WRONG_NUMBER: "sorry", NEVER: "never"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def next_move(card: Card, state: State) -> Move:
     if not state.ended and state.exchanges >= card.most_exchanges:
         state.ended = TOO_LONG
     if state.ended:
-        return Move("sorry" if state.ended == WRONG_NUMBER else "goodbye")
+        return Move(_PARTING_OF.get(state.ended, "goodbye"))
     if aside := _aside(card, state):
         return aside
     if fact := _open_fact(card, state):
@@ -113,7 +117,7 @@ def note_said(state: State, move: Move) -> None:
     state.move = asdict(move)
     state.hint = ""
     state.exchanges += 1
-    state.awaiting = move.kind not in ("goodbye", "sorry")
+    state.awaiting = move.kind not in PARTING
     state.over = not state.awaiting
     if move.kind in ("ask", "ask_again"):
         state.asked[move.about] = state.asked.get(move.about, 0) + 1
@@ -154,7 +158,8 @@ def take(card: Card, state: State, heard: Heard, *, line: int, today: date) -> d
         _take_silence(card, state)
         return {}
     state.silences = 0
-    found = _read_all(card, state, heard.text, today)
+    wants_none = intents.of(heard.text) == intents.NEVER  # "no, never again" answers nothing
+    found = {} if wants_none else _read_all(card, state, heard.text, today)
     for name, reading in found.items():
         state.facts[name] = {"value": reading.value, "said": reading.said, "line": line}
     _take_intent(card, state, heard.text, answered=bool(found))
@@ -182,6 +187,8 @@ def _take_intent(card: Card, state: State, text: str, *, answered: bool) -> None
         state.refusals += 1
         if state.refusals >= card.refusals:
             state.ended = REFUSED
+    if intent == intents.NEVER:
+        state.ended = NEVER
     state.hint = "" if answered else intent
 
 

@@ -6,6 +6,7 @@ They know set phrases only; whatever they miss counts as an answer that could no
 import re
 
 WRONG_NUMBER = "wrong_number"
+NEVER = "never_again"
 REFUSAL = "refusal"
 BUSY = "busy"
 ANGRY = "angry"
@@ -16,10 +17,17 @@ GOODBYE = "goodbye"
 
 # In this order: who is angry about a wrong number has a wrong number.
 _PHRASES = {
+    # Of "not again today" only the day is meant.
+    NEVER: r"\b(don't|do not|never|not to) (ever )?(call|phone|ring)"
+    r"( (me|us|here|back|this number))?( ever)? (again|any ?more)\b"
+    r"(?! (today|tonight|tomorrow|before|until|this|so|at|on|in)\b)|"
+    r"\bnever (call|phone|ring) (me|us|here|this number)\b|\bstop (calling|phoning|ringing)\b|"
+    r"\b(take|remove|delete) (me|us|(this|my|our) number) (off|from)\b|do[- ]not[- ]call list|"
+    r"(不要|别|不许|不准)再(给我|给我们)?打|以后(都)?(不要|别)(给我|给我们)?打",
     WRONG_NUMBER: r"wrong number|no such (shop|place|restaurant|person)|nobody (here )?by that|"
     r"this is not the|you('ve| have) (got|reached|dialled|dialed) the wrong|打错|没有这个人",
-    ANGRY: r"stop calling|leave (me|us) alone|how dare|ridiculous|sick of|waste of time|fed up|"
-    r"are you kidding|damn|what the hell|烦死|别再打|滚|太过分",
+    ANGRY: r"leave (me|us) alone|how dare|ridiculous|sick of|waste of time|fed up|"
+    r"are you kidding|damn|what the hell|烦死|滚|太过分",
     REFUSAL: r"(can't|cannot|can not|won't|will not|not going to|not allowed to|rather not|"
     r"don't want to) (tell|say|give|share|answer|discuss|talk)|none of your business|"
     r"no comment|not interested|why should i|(that's|that is) confidential|"

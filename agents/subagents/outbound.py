@@ -26,41 +26,17 @@ from agents.subagents import (
     Work,
     flow,
     register,
-    scoring,
+    reporting,
 )
 from agents.subagents.cards import CARD, Card, blanks, fill, read_card
 from agents.subagents.flow import Move, State
 from agents.subagents.transports import Ear, Heard, Opened, Transport, transport_for
-from agents.subagents.wording import known, template_words, words_for
+from agents.subagents.wording import template_words, words_for
 
 CALL = "outbound_call"
 HEAR_SECONDS = 60.0  # of silence on a spoken line; who types is given longer by their line
 TIMEOUT_SECONDS = 6 * 3600
 REDIAL_SECONDS = 300.0
-
-_FOUND = {
-    "type": "object",
-    "properties": {"value": {}, "said": {"type": "string"}, "line": {"type": "integer"}},
-    "required": ["value", "said", "line"],
-    "additionalProperties": False,
-}
-RESULT: Data = {
-    "type": "object",
-    "properties": {
-        "outcome": {"type": "string"},
-        "summary": {"type": "string"},
-        "facts": {"type": "object", "additionalProperties": _FOUND},
-        "missing": {"type": "array", "items": {"type": "string"}},
-        # What the callee agreed to when it was read back: their words and the line of it.
-        "commitment": {"type": ["object", "null"]},
-        "exchanges": {"type": "integer", "minimum": 0},
-        "score": {"type": "integer", "minimum": 0, "maximum": 100},
-    },
-    "required": [
-        *("outcome", "summary", "facts", "missing", "commitment", "exchanges", "score"),
-    ],
-    "additionalProperties": False,
-}
 
 
 async def call(work: Work) -> Outcome:
@@ -209,6 +185,8 @@ async def _listen(work: Work, card: Card, state: State, line: Transport) -> None
     new = _heard_line(heard)
     number = heard.number or (work.lines[-1].number if work.lines else 0) + 1
     flow.take(card, state, heard, line=number, today=timezone.localdate())
+    if state.ended == flow.NEVER and not await line.never_again(heard.text):
+        state.ended = flow.REFUSED  # nothing to promise: this address stays
     await _keep(work, state, *([] if heard.number else [new]))
     if heard.number:  # the line stored it; this process is to know it too
         work.lines.append(Said("callee", heard.text, {}, heard.number))
@@ -235,52 +213,9 @@ async def _keep(
 
 
 async def _outcome(card: Card, state: State, lines: list[Said]) -> Outcome:
-    return await sync_to_async(outcome, thread_sensitive=False)(card, state, lines)  # asks a judge
-
-
-def outcome(card: Card, state: State, lines: list[Said]) -> Outcome:
-    """Return what came of a call that is over: facts with their proof, and its score."""
-    found = flow.outcome_of(card, state)
-    score = scoring.score(card, state, lines)
-    result = {
-        "outcome": found,
-        "summary": summary(card, state, found),
-        "facts": state.facts,
-        "missing": [fact.name for fact in card.facts if fact.name not in state.facts],
-        "commitment": state.commitment or None,
-        "exchanges": state.exchanges,
-        "score": score["total"],
-    }
-    return Outcome(result, {"score": score, "ended": state.ended})
-
-
-_WHY = {
-    "refused": "did not want to answer",
-    "wrong_number": "has another number: nobody of that name answered",
-    "hung_up": "hung up",
-    "silent": "did not say anything",
-    "call_back": "had no time to talk",
-    "no_answer": "did not answer",
-    "voicemail": "did not answer; a message was left",
-    "too_long": "did not answer the questions",
-    "nothing_found": "could not say",
-}
-
-
-def summary(card: Card, state: State, found: str) -> str:
-    """Say in one sentence what came of the call; every word of it is code's or the callee's."""
-    if not state.facts:
-        return f"{card.whom} {_WHY.get(found, 'was called')}."
-    told = f"{card.whom} says: {known(card, state)}."
-    return told if found == "goal_reached" else f"{told} More could not be found out."
-
-
-def tell(result: Data) -> Data:
-    """Return what the agent and the customer read of a result."""
-    if "summary" not in result:
-        return result
-    facts = {name: fact["said"] for name, fact in result["facts"].items()}
-    return {"outcome": result["outcome"], "summary": result["summary"], "facts": facts}
+    return await sync_to_async(reporting.outcome, thread_sensitive=False)(
+        card, state, lines
+    )  # asks a judge
 
 
 register(
@@ -289,12 +224,12 @@ register(
         version=1,
         description="call somebody and find something out",
         inputs=CARD,
-        outputs=RESULT,
+        outputs=reporting.RESULT,
         timeout_seconds=TIMEOUT_SECONDS,
         cost_class=CostClass.HIGH,
         run=call,
         most_attempts=3,
         is_tool=False,
-        tell=tell,
+        tell=reporting.tell,
     )
 )

@@ -93,7 +93,7 @@ def _script(card: Card, state: State, lines: Sequence[Said]) -> Mark:
         "greeted first": moves[0] == "greet",
         "said who calls": card.for_whom.lower() in spoken[0].text.lower(),
         "read back": not state.facts or "confirm" in moves,
-        "said goodbye": moves[-1] in ("goodbye", "sorry") or state.ended == flow.HUNG_UP,
+        "said goodbye": moves[-1] in flow.PARTING or state.ended == flow.HUNG_UP,
     }
     shown = "; ".join(f"{name}: {'yes' if done else 'no'}" for name, done in kept.items())
     if withheld := sum(_was_withheld(line) for line in lines):

@@ -2,21 +2,22 @@
 
 A line lives in one process; when that dies, the call is dialled again as far as the job's
 attempts go. Recognising and synthesising are done in threads, so that a worker holds several
-calls. Who may be dialled is settled in `agents.telephone.numbers`.
+calls. Whom an installation may dial at all is settled in `agents.telephone.numbers`, who may
+be dialled now by the app above (`Register`).
 """
 
 import asyncio
 import importlib.util
 import socket
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
-from django.utils import timezone
 
 from agents import hearing, speaking
 from agents.subagents import GaveUp, TryAgain, Work
 from agents.subagents.cards import Card
-from agents.subagents.transports import FACTORIES, Heard, Opened, Spoken
+from agents.subagents.transports import Heard, Opened, Spoken
 from agents.telephone import numbers
 
 if TYPE_CHECKING:  # imported where calls are made: the extra may not be there
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # imported where calls are made: the extra may not be there
     from agents.telephone.signalling import Answer, Caller, Signalling
 
 PARTS = ("aiosipua", "aiortp")
+LEFT = "line"  # where a job's memory holds the trace of its open call
 PORTS = (16384, 32766)  # UDP, where SIP_PORTS names none
 AGAIN_SECONDS = 60.0  # until a trunk that failed is tried again
 LAST_SECONDS = 0.3  # between our last word and hanging up: it is still on its way
@@ -47,13 +49,34 @@ def missing() -> list[str]:
     return lacking
 
 
+class Register(Protocol):
+    """Who was called and who must not be, as the app above keeps it."""
+
+    async def note_call(self, target: numbers.Target) -> None:
+        """Note that somebody is called now.
+
+        Raises:
+            Forbidden: they must not be.
+        """
+
+    async def never_again(self, target: numbers.Target, words: str) -> None:
+        """Have somebody never called again, who wants so in these words."""
+
+
 class SipTransport:
-    """A telephone line to one callee (agents.subagents.transports.Transport)."""
+    """A telephone line to one callee (agents.subagents.transports.Transport).
+
+    While it is open, its trace stands in the memory of `work`: a call that a dead process left
+    open is ended first, or the callee would be busy with it.
+    """
 
     outlives_process = False
 
-    def __init__(self, address: str, language: str) -> None:
-        self.address, self.language = address, language
+    def __init__(
+        self, address: str, language: str, register: Register, work: Work | None = None
+    ) -> None:
+        self.address, self.language, self.register = address, language, register
+        self.work = work
         self.signalling: Signalling | None = None
         self.talk: Talk | None = None
 
@@ -66,7 +89,8 @@ class SipTransport:
         """
         if self.talk:
             return Opened.ANSWERED
-        target = await asyncio.to_thread(_permitted, self.address)
+        await self._end_left()
+        target = await self._permitted()
         warming = asyncio.create_task(asyncio.to_thread(hearing.warm_up))  # while it rings
         try:
             opened = await self._dial(target)
@@ -77,6 +101,36 @@ class SipTransport:
         if opened == Opened.ANSWERED and self.talk and await self.talk.is_machine():
             return Opened.VOICEMAIL
         return opened
+
+    async def _permitted(self) -> numbers.Target:
+        """Return whom to call, and note the call; a refusal is for good."""
+        try:
+            target = numbers.target_of(self.address)
+            await self.register.note_call(target)
+        except numbers.Forbidden as refusal:
+            raise GaveUp(f"Nobody was called: {refusal}") from None
+        return target
+
+    async def _keep(self, trace: dict[str, Any]) -> None:
+        if self.work:
+            await self.work.keep(memory=self.work.memory | {LEFT: trace})
+
+    async def _end_left(self) -> None:
+        from agents.telephone.signalling import Signalling
+        from agents.telephone.sound import hold_ports
+
+        trace = self.work.memory.get(LEFT) if self.work else None
+        if not trace:
+            return
+        with suppress(OSError, numbers.Forbidden):
+            target = numbers.target_of(self.address)
+            remote = await _resolve(target, settings.SIP_BIND)
+            [own] = hold_ports(settings.SIP_BIND, ports_of(settings.SIP_PORTS), 1)
+            await Signalling(_caller(target), own, 0, remote).end_left(trace)
+
+    async def never_again(self, words: str) -> bool:
+        await self.register.never_again(numbers.target_of(self.address), words)
+        return True
 
     async def _dial(self, target: numbers.Target) -> Opened:
         from agents.subagents.talking import Talk
@@ -96,6 +150,7 @@ class SipTransport:
         if answer.stream:
             self.talk = Talk(self.signalling.over, self.language)
             self.signalling.moved = self.talk.sound.follow
+            await self._keep(self.signalling.trace())
             await self.talk.start((bind, sound), answer.stream)
         return opened
 
@@ -110,6 +165,7 @@ class SipTransport:
         if self.talk and not self.talk.over.is_set():
             await asyncio.sleep(LAST_SECONDS)
         await self.release()
+        await self._keep({})
 
     async def release(self) -> None:
         """Hang up, or stop the ringing, and let go of the sockets."""
@@ -121,17 +177,6 @@ class SipTransport:
         finally:
             if talk:
                 await talk.close()
-
-
-def _permitted(address: str) -> numbers.Target:
-    """Return whom to call; a refusal is for good."""
-    try:
-        target = numbers.target_of(address)
-        numbers.check_hour(timezone.localtime())
-        numbers.count_call(target)
-    except numbers.Forbidden as refusal:
-        raise GaveUp(f"Nobody was called: {refusal}") from None
-    return target
 
 
 def opened_by(answer: "Answer") -> Opened:
@@ -192,11 +237,12 @@ def ports_of(text: str) -> tuple[int, int]:
     return ports
 
 
-def _line_to(work: Work, card: Card) -> SipTransport:
+def line_to(work: Work, card: Card, register: Register) -> SipTransport:
+    """Return the line that a card's address asks for.
+
+    Raises:
+        GaveUp: there is no telephone here.
+    """
     if lacking := missing():
         raise GaveUp(f"There is no telephone here. It lacks: {' '.join(lacking)}")
-    return SipTransport(card.address, card.language)
-
-
-for scheme in numbers.SCHEMES:
-    FACTORIES[scheme] = _line_to
+    return SipTransport(card.address, card.language, register, work)

@@ -74,6 +74,12 @@ class Transport(Protocol):
     async def hear(self, seconds: float) -> Heard:
         """Wait for words; SILENCE when none come for so long."""
 
+    async def never_again(self, words: str) -> bool:
+        """Have this address never called again, as these words want.
+
+        False: the line keeps no list of such addresses.
+        """
+
     async def hang_up(self) -> None:
         """End the call; an ended one stays so."""
 
@@ -165,6 +171,9 @@ class TextTransport:
             raise Parked(seconds - quiet)
         return Heard(Ear.SILENCE)
 
+    async def never_again(self, words: str) -> bool:
+        return False
+
     async def hang_up(self) -> None:
         await self.mailbox.end()
 
@@ -235,6 +244,9 @@ class LocalTransport:
         except TimeoutError:
             return Heard(Ear.SILENCE)
         return Heard(Ear.SPEECH, words) if words is not None else Heard(Ear.HUNG_UP)
+
+    async def never_again(self, words: str) -> bool:
+        return False
 
     async def hang_up(self) -> None:
         await self.release()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.core.cache import cache
 
 SCHEMES = ("sip", "tel")
 SIP_PORT = 5060
@@ -19,7 +18,6 @@ _NUMBER = re.compile(r"\+?[0-9]{7,15}")  # shorter ones are services, emergency 
 _FORMAT = re.compile(r"[\s().\-]")  # how people write numbers
 _HOST = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\])(:\d{1,5})?"
 _URI = re.compile(r"[A-Za-z0-9+*#._-]{1,64}@" + _HOST)
-HOUR = 3600  # seconds
 
 
 class Forbidden(Exception):
@@ -94,6 +92,20 @@ def host_and_port(place: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def key_of(address: str) -> str:
+    """Return what a number or SIP address is listed by, however it is written; "" for neither.
+
+    A number is its digits from the country's on, at whatever host; who dials it without the
+    country means, as far as we can know, another one.
+    """
+    scheme, _, rest = address.strip().partition(":")
+    text = rest.strip() if scheme.lower() in SCHEMES else address.strip()
+    number = _FORMAT.sub("", text.partition("@")[0])
+    if _NUMBER.fullmatch(number):
+        return number.removeprefix("+").removeprefix("00")
+    return text.lower().removesuffix(f":{SIP_PORT}") if _URI.fullmatch(text) else ""
+
+
 def check_hour(now: datetime) -> None:
     """Refuse calls at night.
 
@@ -107,15 +119,3 @@ def check_hour(now: datetime) -> None:
     quiet = start <= now.hour < end if start <= end else now.hour >= start or now.hour < end
     if quiet:
         raise Forbidden(f"Nobody is called between {start}:00 and {end}:00.")
-
-
-def count_call(target: Target) -> None:
-    """Count a call to somebody.
-
-    Raises:
-        Forbidden: they were called too often within the hour.
-    """
-    key = f"calls-to:{target.uri.lower()}"
-    cache.add(key, 0, HOUR)
-    if cache.incr(key) > settings.SIP_CALLS_AN_HOUR:
-        raise Forbidden("They have been called often enough for now.")

@@ -5,8 +5,10 @@ from uuid import uuid4
 
 from django import forms
 
+from dialogues.forms import FilterForm
 from dialogues.models import CallPlan, SubagentState
 from dialogues.models.jobs import SubagentJobQuerySet
+from dialogues.models.telephone import LONGEST_ADDRESS
 
 
 class JobFilterForm(forms.Form):
@@ -29,6 +31,17 @@ class JobFilterForm(forms.Form):
     @property
     def is_narrow(self) -> bool:
         return self.is_valid() and any(self.cleaned_data.values())
+
+
+class UnwantedFilterForm(FilterForm):
+    address = forms.CharField(
+        required=False,
+        max_length=LONGEST_ADDRESS,
+        label="Number or address, or how it begins",
+        widget=forms.TextInput(
+            attrs={"class": "form-control w-100", "type": "search", "data-key": "/"}
+        ),
+    )
 
 
 class CallForm(forms.Form):

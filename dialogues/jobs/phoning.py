@@ -1,4 +1,7 @@
-"""A call over text as the calling agent holds it: rows that the callee's page writes."""
+"""The lines of calls that need our tables: text, and telephones, whose register is kept here.
+
+A call over text is rows that the callee's page writes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +10,11 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from agents.subagents import Said, Work
+from agents.subagents import Said, Work, sip
 from agents.subagents.cards import Card
 from agents.subagents.transports import FACTORIES, LINK, TextTransport
+from agents.telephone.numbers import SCHEMES
+from dialogues.jobs.permitting import JobRegister
 from dialogues.models import CallLink, Speaker, SubagentJob, SubagentLine
 
 
@@ -48,4 +53,10 @@ def _line_to(work: Work, card: Card) -> TextTransport:
     return TextTransport(work, StoredCall(work.job))
 
 
+def _telephone_to(work: Work, card: Card) -> sip.SipTransport:
+    return sip.line_to(work, card, JobRegister(work.job))
+
+
 FACTORIES[LINK] = _line_to
+for scheme in SCHEMES:
+    FACTORIES[scheme] = _telephone_to

@@ -14,7 +14,6 @@ from agents.subagents import (
     callees,
     outbound,
     register,
-    sip,
 )
 from dialogues.jobs import phoning
 from dialogues.models import Handover
@@ -23,7 +22,7 @@ from dialogues.senses import sensing
 CALL = outbound.CALL
 LOOK, HEAR = sensing.LOOK, sensing.HEAR  # registered there
 
-__all__ = ["CALL", "HEAR", "LOOK", "callees", "phoning", "sip"]  # importing these makes lines known
+__all__ = ["CALL", "HEAR", "LOOK", "callees", "phoning"]  # importing these makes lines known
 
 
 async def read_queue(work: Work) -> Outcome:

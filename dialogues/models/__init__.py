@@ -96,6 +96,7 @@ from dialogues.models.surveys import (
     SurveyQuestion,
     SurveyRequest,
 )
+from dialogues.models.telephone import Dial, DoNotCall
 from dialogues.models.turns import (
     Turn,
     TurnQuerySet,
@@ -131,6 +132,8 @@ __all__ = [
     "ConversationQuerySet",
     "DeadFile",
     "Desk",
+    "Dial",
+    "DoNotCall",
     "Draft",
     "DraftKind",
     "DraftSource",

@@ -1,10 +1,12 @@
 """Whole calls by speech, from goal card to score; and what becomes of them when cut short."""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
 from agents.subagents import outbound
+from agents.subagents.cards import read_card
 from tests.agents.test_call_flow import MemoryWork
 from tests.telephone import Peer, SipCase
 
@@ -15,6 +17,12 @@ CARD = {
         {"name": "ready_in", "question": "In how many minutes is it ready?", "kind": "duration"}
     ],
 }
+
+
+async def letting_go(line):
+    """Say nothing any more, as a dead process."""
+    line.wire.close()
+    await line.wire.stop()
 
 
 class WholeCallTests(SipCase):
@@ -83,6 +91,40 @@ class WholeCallTests(SipCase):
         assert work.lines[0].text == "The line was cut off."
         assert "we were cut off" in work.lines[1].text
         assert outcome.result["facts"]["ready_in"]["value"] == 1500
+
+    def test_who_wants_never_to_be_called_again_is_promised_so(self):
+        peer = Peer([self.words.say("no, never call me again"), None])
+        work, outcome = self.call(peer)
+        uri = f"sip:{peer.address}"
+        assert self.register.unwanted == [(uri, "no, never call me again")]
+        assert outcome.result["outcome"] == "never_again"
+        assert outcome.result["summary"] == "Bangkok Corner wants never to be called again."
+        assert "will not be called again" in work.lines[-1].text
+        assert work.memory["line"] == {}
+
+    def test_the_call_of_a_dead_process_is_ended_before_it_is_dialled_again(self):
+        peer = Peer([None])
+
+        async def die(task, peer):
+            await peer.answered.wait()
+            await asyncio.sleep(0.6)
+            task.cancel()  # as a death, but for its hanging up
+            await asyncio.wait([task])
+
+        async def talk(_, peer):
+            work = self.work(peer, attempt=1, most_attempts=3)
+            with patch("agents.telephone.signalling.Signalling.end", letting_go):
+                await die(asyncio.create_task(outbound.call(work)), peer)
+            assert "BYE" not in peer.requests
+            line = self.line_to(work, read_card(work.arguments))
+            try:
+                await line.open()
+            finally:
+                await line.release()
+            return peer.requests
+
+        requests = self.run_with(peer, talk)
+        assert requests.index("BYE") < len(requests) - 1 - requests[::-1].index("INVITE")
 
     def test_greeting_is_said_again_to_who_talked_over_it(self):
         peer = Peer(

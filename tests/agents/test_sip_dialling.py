@@ -93,7 +93,7 @@ class DiallingTests(SipCase):
         async def talk(_, peer):
             settings = {"SIP_TRUNK": f"127.0.0.1:{peer.port}", "SIP_ALLOW": ["+44"]}
             with override_settings(**settings, SIP_FROM="+442000000000"):
-                line = SipTransport("tel:+44 20 1234 5678", "en")
+                line = SipTransport("tel:+44 20 1234 5678", "en", self.register)
                 opened = await line.open()
                 await line.release()
                 return opened

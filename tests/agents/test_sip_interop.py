@@ -34,8 +34,10 @@ class SippTests(SimpleTestCase):
         port = held[0].getsockname()[1]
         release(held)
         sipp = subprocess.Popen(
-            [SIPP, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
-            + ["-timeout", str(2 * SECONDS)],
+            [
+                *(SIPP, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port)),
+                *("-m", "1", "-nostdin", "-timeout", str(2 * SECONDS)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

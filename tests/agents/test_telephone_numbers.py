@@ -4,11 +4,11 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from django.core.cache import cache
 from django.test import SimpleTestCase, override_settings
 
 from agents.subagents import GaveUp, outbound
-from agents.telephone.numbers import Forbidden, Target, check_hour, count_call, target_of
+from agents.telephone.numbers import Forbidden, Target, check_hour, key_of, target_of
+from dialogues.jobs import phoning  # noqa: F401 (sets the telephone up)
 from tests.agents.test_call_flow import CARD, MemoryWork, call
 
 # Asked of nobody here: the call is refused before there is a word to recognise.
@@ -90,15 +90,23 @@ class TimeTests(SimpleTestCase):
     def test_equal_hours_are_never_quiet(self):
         self.at(3)
 
-    @override_settings(SIP_CALLS_AN_HOUR=2)
-    def test_nobody_is_called_all_the_time(self):
-        cache.clear()
-        one, other = (Target(f"sip:{name}@x", "x", 5060, by_trunk=False) for name in "ab")
-        count_call(one)
-        count_call(one)
-        with pytest.raises(Forbidden, match="often enough"):
-            count_call(one)
-        count_call(other)
+
+class KeyTests(SimpleTestCase):
+    def test_a_number_has_one_key_however_it_is_written(self):
+        for written in (
+            *("+44 (20) 1234-5678", "tel:+442012345678", "00442012345678", "TEL:+44.20.1234.5678"),
+            *("sip:+442012345678@trunk.example", "442012345678", "sip:+442012345678@any:5080"),
+        ):
+            assert key_of(written) == "442012345678", written
+
+    def test_an_address_has_one_key_with_and_without_the_usual_port(self):
+        for written in ("sip:Kitchen@PBX.example", "kitchen@pbx.example:5060"):
+            assert key_of(written) == "kitchen@pbx.example"
+        assert key_of("kitchen@pbx.example:5080") == "kitchen@pbx.example:5080"
+
+    def test_what_is_neither_has_none(self):
+        for written in ("", "  ", "112", "kitchen", "link:", "a b@c", "+44x", "k@h\0"):
+            assert key_of(written) == "", written
 
 
 class WhoseAddressTests(SimpleTestCase):

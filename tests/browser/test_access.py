@@ -34,6 +34,7 @@ PAGES = [
     *("/dialogues/", "/dialogues/inbox/", "/dialogues/inbox/canned/", "/dialogues/inbox/hours/"),
     *("/dialogues/jobs/", "/dialogues/proactive/", "/cases/", "/costs/", "/agents/"),
     *("/channels/", "/channels/plans/", "/channels/contact/"),
+    "/channels/do-not-call/",
     *("/agents/tools/", "/training/", "/training/datasets/"),
 ]
 FIRST = ["/knowledge/", "/dialogues/", "/agents/tools/"]  # and the first row of these
