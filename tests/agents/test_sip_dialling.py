@@ -9,7 +9,8 @@ from django.test import override_settings
 from agents.subagents import GaveUp, TryAgain
 from agents.subagents.sip import SipTransport
 from agents.subagents.transports import Opened
-from tests.telephone import Peer, SipCase, tones
+from tests.telephone import Peer, SipCase
+from tests.voices import tones
 
 
 class DiallingTests(SipCase):

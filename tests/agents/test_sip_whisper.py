@@ -10,6 +10,7 @@ from agents.subagents import outbound
 from agents.subagents.callees import SimulatedCallee, Temper, make_sheet
 from agents.subagents.cards import read_card
 from tests.agents.test_call_flow import CARD, MemoryWork
+from tests.telephone import RegisterMixin
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +29,7 @@ pytestmark = [
     QUIET_FROM_HOUR=0,
     QUIET_UNTIL_HOUR=0,
 )
-class EmbeddedSpeechTests(SimpleTestCase):
+class EmbeddedSpeechTests(RegisterMixin, SimpleTestCase):
     def call(self, temper):
         from agents.subagents.phones import Phone
 

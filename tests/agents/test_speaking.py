@@ -6,7 +6,7 @@ from django.test import SimpleTestCase, override_settings
 from agents import checks, speaking
 from agents.speaking import SpeakingUnavailable, speak, voice_of
 from agents.subagents import sip
-from tests.telephone import Words, speech_server
+from tests.voices import Words, speech_server
 
 
 @override_settings(SPEECH_URL="", SPEECH_VOICE="")

@@ -19,7 +19,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dialogues.models import Dial, SubagentJob
 from tests.dialogues.calls import CARD, bring_forward, do, make_job, make_plan, spoken, told
-from tests.telephone import QUICK, Peer, Words, speech_server
+from tests.telephone import QUICK, Peer
+from tests.voices import Words, speech_server
 
 SECONDS = 60  # for a worker to come up on a busy machine
 WORK = "import django; django.setup(); from dialogues import tasks; tasks.do_job({})"
