@@ -80,6 +80,8 @@ class Callee(Peer):
     heard_at = 0.0
 
     def invited(self, call):
+        for task in self.tasks:  # of the call before
+            task.cancel()
         self.ended.clear()
         super().invited(call)
 
