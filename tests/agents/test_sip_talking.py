@@ -35,7 +35,7 @@ class TalkingTests(SipCase):
     def test_several_lines_live_in_one_process(self):
         async def ask(text):
             async with Peer([self.words.say(text)]) as peer:
-                line = SipTransport(f"sip:{peer.address}", "en")
+                line = SipTransport(f"sip:{peer.address}", "en", self.register)
                 try:
                     await line.open()
                     await line.say("How long will it take?")
