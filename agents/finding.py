@@ -20,10 +20,10 @@ def find_rules_for(
     The second wording of those that find nothing by the first is asked in another batch.
     """
     said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
-    pairs = [wordings(texts) for texts in said]
+    pairs = [wordings(texts) if texts else ("", "") for texts in said]  # a job may speak first
     settings = current_settings()
     find = partial(search, scene=scene, audience=audience, settings=settings)
-    found: dict[str, list[Found]] = {}
+    found: dict[str, list[Found]] = {"": []}
     for place in (0, 1):
         silent = [pair for pair in pairs if not found.get(pair[0])]
         asked = list(dict.fromkeys(pair[place] for pair in silent if pair[place] not in found))

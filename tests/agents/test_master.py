@@ -1,9 +1,11 @@
 """The loop of the master agent: what happens, in which order."""
 
+from unittest import mock
+
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from agents import master
+from agents import finding, master
 from agents.actions import HANDOFF, DialogueAction
 from agents.prompting import Line
 from tests.engine import Answer, EngineMixin, calls, says
@@ -106,6 +108,25 @@ class LoopTests(EngineMixin, TestCase):
         thinking = (await self.happened("Can I get a refund for late groceries?", "ok?"))[0]
         assert [found.unit_id for found in thinking.found] == [unit.pk]
         assert thinking.search_ms > 0
+
+    def test_the_second_wording_is_asked_only_where_the_first_finds_nothing(self):
+        found = mock.Mock(similarity=1.0)
+        answers = {"Is there a refund?": [found]}
+        with mock.patch.object(finding, "search") as search:
+            search.side_effect = lambda texts, **_: [answers.get(text, []) for text in texts]
+            talks = [["Hello there", "Is there a refund?"], ["My groceries", "came very late"], []]
+            lines = [[Line("customer", text) for text in said] for said in talks]
+            rules = finding.find_rules_for(lines, scene=None, audience={})
+        assert rules == [[found], [], []]
+        assert [call.args[0] for call in search.call_args_list] == [
+            ["Is there a refund?", "came very late"],
+            ["My groceries came very late"],
+        ]
+
+    async def test_a_job_may_speak_before_the_customer(self):
+        job = Line("tool", name="call_merchant", result={"outcome": "goal_reached"})
+        context = master.TurnContext("t-1", self.release, self.scene, [job])
+        assert await sync_to_async(master.find_rules)(context) == []
 
 
 class QuotingTests(EngineMixin, TestCase):
