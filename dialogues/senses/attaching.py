@@ -70,13 +70,15 @@ def content_of(file: "UploadedFile[Any] | None") -> bytes:
     """Read what a form or a program sent, unless it is larger than anything that is taken.
 
     Raises:
-        Invalid, TooLarge: there is no file, or too much of it.
+        Invalid, TooLarge: there is no file, nothing in it, or too much.
     """
     if file is None:
         raise Invalid("Send the file in the field “file”.")
     if (file.size or 0) > largest_of_all():
         raise TooLarge(f"This is larger than {largest_of_all() // 1_000_000} MB.")
     content: bytes = file.read()
+    if not content:
+        raise Invalid("This file is empty.")
     return content
 
 
@@ -162,10 +164,15 @@ def _drawn_name(suffix: str) -> str:
 
 
 def _shown_name(name: str, sort: sniffing.Sort) -> str:
-    """Return the sender's name for it without folders and marks that can't be seen."""
+    """Return the sender's name for it without folders and marks that can't be seen.
+
+    It ends as the content does: text that is called `bill.hta` would run where it is opened.
+    """
     last = PurePath(str(storable(name)).replace("\\", "/")).name
-    shown = "".join(mark for mark in last if mark.isprintable()).strip()
-    return shown[-LONGEST_NAME:] or f"{sort.kind}{sort.suffix}"
+    shown = "".join(mark for mark in last if mark.isprintable()).strip(" .") or str(sort.kind)
+    if PurePath(shown).suffix.lower() not in (sort.suffix, *sort.other_suffixes):
+        shown += sort.suffix
+    return shown[-LONGEST_NAME:]
 
 
 def _check_count(conversation: Conversation, by: User | None) -> None:

@@ -17,18 +17,19 @@ class Sort:
     kind: str
     content_type: str
     suffix: str
+    other_suffixes: tuple[str, ...] = ()  # that a sender's name for it may have as well
 
 
-JPEG = Sort("image", "image/jpeg", ".jpg")
+JPEG = Sort("image", "image/jpeg", ".jpg", (".jpeg",))
 PNG = Sort("image", "image/png", ".png")
 WEBP = Sort("image", "image/webp", ".webp")
 GIF = Sort("image", "image/gif", ".gif")
 WAV = Sort("voice", "audio/wav", ".wav")
 MP3 = Sort("voice", "audio/mpeg", ".mp3")
-OGG = Sort("voice", "audio/ogg", ".ogg")
+OGG = Sort("voice", "audio/ogg", ".ogg", (".oga", ".opus"))
 WEBM = Sort("voice", "audio/webm", ".webm")
 PDF = Sort("file", "application/pdf", ".pdf")
-TEXT = Sort("file", "text/plain; charset=utf-8", ".txt")
+TEXT = Sort("file", "text/plain; charset=utf-8", ".txt", (".csv", ".log", ".md"))
 
 STARTS = {
     b"\xff\xd8\xff": JPEG,

@@ -57,7 +57,7 @@ class ApiTests(TestCase):
         told = answer.json()
         assert told["kind"] == "image"
         assert told["content_type"] == "image/jpeg"
-        assert told["name"] == "passwd.exe"
+        assert told["name"] == "passwd.exe.jpg"
         stored = Attachment.objects.get()
         assert "passwd" not in stored.file.name
         assert stored.file.name.endswith(".jpg")
@@ -66,6 +66,17 @@ class ApiTests(TestCase):
     def test_voice_and_files_are_known_too(self):
         assert self.post(voice()).json()["kind"] == "voice"
         assert self.post(b"%PDF-1.4\n").json()["content_type"] == "application/pdf"
+
+    def test_a_name_ends_as_the_content_does(self):
+        names = ["bill.hta", "bill.bat ", "bill.txt.", "Bill.CSV", "\u202e", ".."]
+        shown = [upload(self.conversation, b"Pay 3 dollars", name).name for name in names]
+        assert shown == ["bill.hta.txt", "bill.bat.txt", "bill.txt", "Bill.CSV"] + ["file.txt"] * 2
+        assert upload(self.conversation, name="a.jpeg").name == "a.jpeg"
+
+    def test_an_empty_file_is_refused(self):
+        answer = self.post(b"")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+        assert not DeadFile.objects.exists()
 
     def test_programs_are_refused_with_a_problem(self):
         answer = self.post(b"MZ\x90\0\3", "photo.jpg")
