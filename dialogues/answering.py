@@ -73,7 +73,7 @@ async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> 
     bind(conversation=turn.conversation.public_id, turn=turn.public_id)
     record = Record(hear=hear)
     work = asyncio.create_task(_answer(turn, record))
-    lease = asyncio.create_task(_keep_lease(turn.pk, work))
+    lease = asyncio.create_task(_keep_lease(turn, work))
     patience = asyncio.create_task(_reassure(turn, record))
     try:
         await work
@@ -106,15 +106,19 @@ async def _answer(turn: Turn, record: Record) -> None:
         await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), repr(error))
 
 
-async def _keep_lease(turn_pk: int, work: asyncio.Task[None]) -> None:
-    """Renew the lease while the turn runs; stop the work when it was dropped."""
-    this = Turn.objects.filter(pk=turn_pk)
+async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
+    """Renew the lease while the turn runs; stop the work when it was dropped.
+
+    Where a person came first, the work goes on unheard: what was done is to stay on record.
+    """
+    this = Turn.objects.filter(pk=turn.pk)
     while True:
         await asyncio.sleep(min(LOOK_SECONDS, services.LEASE_SECONDS / 3))
         until = timezone.now() + timedelta(seconds=services.LEASE_SECONDS)
         if await this.filter(status=TurnStatus.RUNNING).aupdate(leased_until=until):
             continue
-        if await this.filter(status=TurnStatus.DROPPED).aexists():
+        await turn.arefresh_from_db(fields=["status"])
+        if turn.status == TurnStatus.DROPPED:
             work.cancel()
         return
 
@@ -181,7 +185,7 @@ async def _pass_on(delta: master.Delta, turn: Turn, record: Record) -> None:
         record.timings.setdefault("first_text_ms", record.milliseconds)
     event = {"type": "delta", "turn": str(turn.public_id), "text": delta.text}
     withdrawn = {"withdraws": True} if delta.withdraws else {}
-    await events.passing(turn.conversation.public_id, event | withdrawn)
+    await _tell(turn, event | withdrawn)
     record.was_withdrawn |= delta.withdraws
     # Who can't take a piece back is told the whole at the end instead.
     if record.hear and delta.text and not record.was_withdrawn:
@@ -198,8 +202,13 @@ async def _reassure(turn: Turn, record: Record) -> None:
 
 
 async def _status(turn: Turn, state: str, detail: str) -> None:
-    event = {"type": "status", "state": state, "detail": detail}
-    await events.passing(turn.conversation.public_id, event)
+    await _tell(turn, {"type": "status", "state": state, "detail": detail})
+
+
+async def _tell(turn: Turn, event: dict[str, Any]) -> None:
+    """Show a passing event, but not of a turn that ended: its conversation may be handed back."""
+    if turn.status == TurnStatus.RUNNING:
+        await events.passing(turn.conversation.public_id, event)
 
 
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:

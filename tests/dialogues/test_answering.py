@@ -1,7 +1,9 @@
 """A turn from the first search to the stored reply, against a scripted engine."""
 
+import asyncio
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from unittest import mock
 
@@ -10,7 +12,7 @@ from django.db import connection
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
-from agents.master import MOST_STEPS, SORRY
+from agents.master import MOST_STEPS, SORRY, Delta
 from agents.prompting import build_messages
 from dialogues import answering, events, history, services
 from dialogues.models import Case, Control, EventKind, Role, Turn, TurnStatus, Verdict
@@ -344,6 +346,33 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
         finally:
             self.engine.go_on.set()
             connection.close()
+
+    async def test_what_was_silenced_is_not_shown_after_the_hand_back_either(self):
+        conversation = await sync_to_async(make_talk)("Where is it?")
+        turn = await sync_to_async(services.begin_turn)(conversation.pk)
+        turn = await sync_to_async(answering.with_parts)(turn.pk)
+        passed = []
+
+        async def keep(conversation_id, event):
+            passed.append(event["type"])
+
+        async def write(context):
+            await sync_to_async(self.take_over)(conversation)
+            await sync_to_async(services.hand_back)(conversation=conversation)
+            passed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    while turn.status == TurnStatus.RUNNING:
+                        await asyncio.sleep(0.01)
+            yield Delta("It comes")
+
+        with (
+            mock.patch.object(events, "passing", keep),
+            mock.patch.object(answering, "LOOK_SECONDS", 0.01),
+            mock.patch.object(answering.master, "answer", write),
+        ):
+            await answering.answer_turn(turn)
+        assert passed == []
 
     async def test_nothing_follows_the_end_of_the_conversation(self):
         conversation = await sync_to_async(make_talk)("Where is it?")
