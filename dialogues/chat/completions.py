@@ -80,6 +80,7 @@ class CompletionRequest(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=80)
     messages = MessageSerializer(many=True)
     stream = serializers.BooleanField(default=False)
+    stream_options = serializers.DictField(required=False, allow_null=True)  # {"include_usage"}
     user = serializers.CharField(max_length=120, required=False)
     metadata = serializers.DictField(child=serializers.CharField(), default=dict)  # {"scene"}
 
@@ -98,6 +99,7 @@ class Answering:
     turn: Turn
     model: str
     heard: asyncio.Queue[str | None]
+    tells_usage: bool  # after a stream
 
 
 @csrf_exempt  # a key is no cookie
@@ -108,7 +110,8 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
         turn = await sync_to_async(_begin)(asked)
     except Refused as refused:
         return _error(refused)
-    work = Answering(turn, asked["model"], asyncio.Queue())
+    tells_usage = (asked.get("stream_options") or {}).get("include_usage") is True
+    work = Answering(turn, asked["model"], asyncio.Queue(), tells_usage)
     if asked["stream"]:
         response = StreamingHttpResponse(_stream(work), content_type="text/event-stream")
         response["Cache-Control"] = "no-store"
@@ -184,6 +187,8 @@ async def _stream(work: Answering) -> AsyncIterator[str]:
         rest = reply.removeprefix(said) if said and reply.startswith(said) else f"\n\n{reply}"
         yield _chunk(work, {"content": rest if said else reply})
     yield _chunk(work, {}, finish_reason="stop", wowconsole=whole["wowconsole"])
+    if work.tells_usage:
+        yield _event(work, {"choices": [], "usage": whole["usage"]})
     yield "data: [DONE]\n\n"
 
 
@@ -198,7 +203,11 @@ def _chunk(
     work: Answering, delta: dict[str, str], finish_reason: str | None = None, **more: Any
 ) -> str:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    body = _head(work) | {"object": "chat.completion.chunk", "choices": [choice]} | more
+    return _event(work, {"choices": [choice], **more})
+
+
+def _event(work: Answering, body: dict[str, Any]) -> str:
+    body = _head(work) | {"object": "chat.completion.chunk"} | body
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
 
 

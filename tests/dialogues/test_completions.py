@@ -69,6 +69,12 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         assert "".join(pieces) == "Hello from the engine."
         assert len([piece for piece in pieces if piece]) > 1
 
+    async def test_usage_comes_last_for_who_asks_for_it(self):
+        asked = await self.ask(stream=True, stream_options={"include_usage": True})
+        *chunks, last = [chunk async for chunk in asked]
+        assert (last.choices, last.usage.total_tokens) == ([], 12)
+        assert not any(chunk.usage for chunk in chunks)
+
     async def test_what_was_streamed_and_withdrawn_is_followed_by_what_was_said(self):
         self.engine.will(says("Half of an answer that breaks off here.", cut_after=11))
         text = "".join(
