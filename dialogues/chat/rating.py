@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from agents.masking import masked
 from dialogues.appending import LONGEST_MESSAGE, append, check_rate, done_lately
 from dialogues.models import (
     Conversation,
@@ -45,7 +46,7 @@ def rate(*, conversation: Conversation, score: int, comment: str = "") -> Event:
         conversation=conversation,
         kind=EventKind.RATING,
         role=Role.CUSTOMER,
-        data={"score": score, "comment": comment[:LONGEST_MESSAGE]},
+        data={"score": score, "comment": masked(comment)[:LONGEST_MESSAGE]},
     )
 
 
@@ -68,16 +69,17 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
     about = next((event for event in agents if str(event.public_id) == message), None)
     if about is None:
         raise NothingToRate("That message is not in this conversation.")
+    reason = masked(reason)[:LONGEST_MESSAGE]
     if about.turn is not None:
         Judgement.objects.create(
             turn=about.turn,
             source=JudgementSource.CUSTOMER,
             verdict=Verdict.GOOD if value == "like" else Verdict.BAD,
-            comment=REASONS.get(reason, reason)[:LONGEST_MESSAGE],
+            comment=REASONS.get(reason, reason),
         )
     return append(
         conversation=conversation,
         kind=EventKind.FEEDBACK,
         role=Role.CUSTOMER,
-        data={"message": message, "value": value, "reason": reason[:LONGEST_MESSAGE]},
+        data={"message": message, "value": value, "reason": reason},
     )

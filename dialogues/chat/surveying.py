@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.masking import masked
 from dialogues.appending import LONGEST_MESSAGE, append, check_rate, done_lately
 from dialogues.models import (
     Channel,
@@ -166,7 +167,7 @@ def _row(request: SurveyRequest, question: SurveyQuestion, value: Any) -> Survey
         case _:
             if not isinstance(value, str) or len(value) > LONGEST_MESSAGE:
                 raise Invalid(f"“{question.text}” takes up to {LONGEST_MESSAGE} characters.")
-            row.text = value.strip()
+            row.text = masked(value.strip())
     return row
 
 

@@ -262,6 +262,14 @@ class RatingTests(TestCase):
         assert self.conversation.rating == 5
         assert self.conversation.events.filter(kind=EventKind.RATING).count() == 2
 
+    def test_numbers_of_cards_are_not_kept(self):
+        card = "4111 1111 1111 1111 did not work"
+        services.rate(conversation=self.conversation, score=1, comment=card)
+        self.feedback("dislike", reason=card)
+        kept = [event.data for event in self.conversation.events.exclude(kind=EventKind.MESSAGE)]
+        assert kept[0]["comment"] == kept[1]["reason"] == "•••• 1111 did not work"
+        assert Judgement.objects.get().comment == "•••• 1111 did not work"
+
     def test_other_scores_are_refused(self):
         for score in (0, 6, -1, 4.0, "5", None, True, [5], 10**30):
             with self.assertRaises(Invalid):

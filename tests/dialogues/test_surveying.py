@@ -96,6 +96,10 @@ class AnswerTests(SurveyCase):
         assert (told.role, told.data["answered"]) == (Role.CUSTOMER, 2)
         assert SurveyRequest.objects.get().answered_at
 
+    def test_numbers_of_cards_are_not_kept(self):
+        self.answer(end(self.conversation), words="4111 1111 1111 1111 did not work")
+        assert SurveyAnswer.objects.get().text == "•••• 1111 did not work"
+
     def test_once(self):
         event = end(self.conversation)
         self.answer(event, ease=4)
