@@ -2,6 +2,7 @@ from django import forms
 
 from dialogues.costs.costing import GROUPS
 
+SELECT = {"class": "form-select"}
 DAYS = {"1": "1 day", "7": "7 days", "30": "30 days", "90": "90 days"}
 DEFAULTS = {"days_back": "30", "by": "release"}
 
@@ -9,8 +10,14 @@ DEFAULTS = {"days_back": "30", "by": "release"}
 class CostFilterForm(forms.Form):
     """What is added up, and by what; what is not readable counts as not given."""
 
-    days_back = forms.ChoiceField(label="Period", choices=DAYS.items())
-    by = forms.ChoiceField(label="By", choices=[(name, f"By {name}") for name in GROUPS])
+    days_back = forms.ChoiceField(
+        label="Period", choices=DAYS.items(), widget=forms.Select(attrs=SELECT)
+    )
+    by = forms.ChoiceField(
+        label="By",
+        choices=[(name, f"By {name}") for name in GROUPS],
+        widget=forms.Select(attrs=SELECT),
+    )
 
     @property
     def days(self) -> int:

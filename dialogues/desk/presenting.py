@@ -88,6 +88,7 @@ class Said:
     event: Event
     text: str
     side: str  # "customer", "agent", "staff" or "system"
+    told: list[tuple[str, str]] = field(default_factory=list)  # what a tool or a job brought
 
 
 def said(conversation: Conversation) -> list[Said]:
@@ -100,8 +101,22 @@ def _said(event: Event) -> Said:
     entry = Entry(event)
     if event.kind == EventKind.ACTION:
         outcome = "failed" if entry.failed else "done"
-        return Said(event, f"{event.data['name']}: {outcome}", "system")
-    return Said(event, entry.note, "system")
+        return Said(event, f"{event.data['name']}: {outcome}", "system", _told(event))
+    return Said(event, entry.note, "system", _told(event))
+
+
+def _told(event: Event) -> list[tuple[str, str]]:
+    result = event.data.get("result") or {}
+    return [(name.replace("_", " "), _in_words(value)) for name, value in result.items()]
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{name}: {_in_words(each)}" for name, each in value.items())
+        case list():
+            return ", ".join(map(_in_words, value))
+    return "–" if value is None else str(value)
 
 
 def stamp(conversation: Conversation) -> str:

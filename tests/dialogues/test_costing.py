@@ -133,6 +133,7 @@ class SumTests(TestCase):
     def test_the_page(self):
         page = self.client.get("/costs/?by=segment&days_back=7").content.decode()
         assert "By segment" in page
+        assert page.count('class="form-select"') == 2
         assert "vip" in page
         assert "25.0 %" in page
         assert (

@@ -14,8 +14,10 @@ from dialogues.models import (
     Draft,
     DraftKind,
     DraftSource,
+    EventKind,
     Handover,
     Note,
+    Role,
 )
 from knowledge.models import Job, JobState
 from tests.factories import make_conversation, make_scene, make_user, say
@@ -113,6 +115,20 @@ class LivePageTests(DeskCase):
         self.assertContains(page, "Where is my order?")
         self.assertContains(page, "Take over")
         self.assertContains(page, "Maya")
+
+    def test_what_tools_and_jobs_told_is_shown(self):
+        found = {"order_id": "GW1002", "items": [{"name": "Soup <b>"}], "courier": None}
+        rung = {"facts": {"ready_in": "25 minutes"}}
+        data = {"name": "look_up", "arguments": {}, "result": found}
+        more = {"conversation": self.conversation, "fence": 0}
+        services.append(kind=EventKind.ACTION, role=Role.AGENT, data=data, **more)
+        data = {"name": "call_shop", "state": "done", "detail": "Done", "result": rung}
+        services.append(kind=EventKind.JOB, role=Role.SYSTEM, data=data, **more)
+        page = self.client.get(self.url("desk"))
+        self.assertContains(page, "<dt>Order id</dt><dd>GW1002</dd>")
+        self.assertContains(page, "<dd>name: Soup &lt;b&gt;</dd>")
+        self.assertContains(page, "<dt>Courier</dt><dd>–</dd>")
+        self.assertContains(page, "<dd>ready_in: 25 minutes</dd>")
 
     def test_an_open_page_gets_nothing_until_something_happens(self):
         stamp = self.client.get(self.url("desk")).context["stamp"]
