@@ -11,7 +11,7 @@ from agents.budgeting import budget_of
 from agents.finding import wordings
 from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
-from dialogues.models import Turn, TurnUnit
+from dialogues.models import Turn, TurnStatus, TurnUnit
 from knowledge.explaining import FilteredOut, filtered_out
 from knowledge.models import RetrievalSettings
 from knowledge.searching import Found, current_settings, search
@@ -24,6 +24,7 @@ FAULTS = {
     "forbidden": "asked for what is not allowed",
     "unbacked": "said what has no source",
 }
+WROTE_ON = "The customer wrote on before it was finished: the next turn answers everything."
 PARTS = ("search", "first_text", "engine", "tools", "subagents", "total")
 
 
@@ -67,7 +68,15 @@ def question_of(turn: Turn) -> str:
 
 def story(turn: Turn, found: list[TurnUnit]) -> list[Moment]:
     """Return what happened, in order."""
+    if not turn.output:  # what it found is stored with its end
+        return [*_stepped(turn), _unfinished(turn)]
     return [*_searched(turn, found), *_stepped(turn), *_ended(turn)]
+
+
+def _unfinished(turn: Turn) -> Moment:
+    if turn.status == TurnStatus.RUNNING:
+        return Moment("The answer is being written.")
+    return Moment("No answer was given.", [turn.error or WROTE_ON], is_trouble=bool(turn.error))
 
 
 def _searched(turn: Turn, found: list[TurnUnit]) -> Iterator[Moment]:

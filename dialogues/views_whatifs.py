@@ -35,7 +35,7 @@ def turn_why(request: UserRequest, public_id: UUID) -> HttpResponse:
         "found": _with_versions(found),
         "reads": tracing.rules_read(turn),
         "story": tracing.story(turn, found),
-        "near": tracing.near_misses(turn, question, request.user),
+        "near": tracing.near_misses(turn, question, request.user) if turn.output else [],
         "latencies": tracing.latencies(turn),
         "budget": tracing.budget_rows(turn),
         **_what_ifs(turn),

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from dialogues import supposing, tasks
-from dialogues.models import TurnUnit, WhatIf, WhatIfKind
+from dialogues.models import Turn, TurnStatus, TurnUnit, WhatIf, WhatIfKind
 from knowledge import jobs
 from knowledge.models import JobState
 from tests.dialogues.replays import edited
@@ -160,6 +160,19 @@ class PageTests(WhatIfTestCase):
         assert "said what has no source" in page
         assert "$50" in page
         assert "Degraded" in page
+
+    def test_an_answer_that_was_never_finished_is_not_explained(self):
+        self.client.force_login(self.reviewer)
+        ends = {"status": TurnStatus.DROPPED, "steps": [], "output": {}, "timings": {}}
+        Turn.objects.filter(pk=self.turn.pk).update(**ends)
+        TurnUnit.objects.all().delete()
+        page = self.page()
+        assert "The customer wrote on before it was finished" in page
+        assert "No rule was found" not in page
+        assert "The action was" not in page
+        assert "nearly came up" not in page
+        Turn.objects.filter(pk=self.turn.pk).update(status=TurnStatus.FAILED, error="Control gone")
+        assert "Control gone" in self.page()
 
     def test_starting_from_the_page(self):
         self.client.force_login(self.reviewer)
