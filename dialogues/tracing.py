@@ -13,7 +13,7 @@ from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import Turn, TurnStatus, TurnUnit
 from knowledge.explaining import FilteredOut, filtered_out
-from knowledge.models import RetrievalSettings
+from knowledge.models import Publication, RetrievalSettings
 from knowledge.searching import Found, current_settings, search
 from wowconsole.roles import AnyUser
 
@@ -174,8 +174,10 @@ def near_misses(turn: Turn, question: str, user: AnyUser) -> list[Near]:
         settings=limits,
     )
     known = set(turn.units.values_list("unit_id", flat=True))
+    published = Publication.objects.filter(unit__in=[hit.unit_id for hit in hits])
+    later = set(published.filter(at__gt=turn.created_at).values_list("unit_id", flat=True))
     weak = [
-        Near(hit.unit_id, hit.title, _why_not(hit, limits))
+        Near(hit.unit_id, hit.title, _why_not(hit, limits, hit.unit_id in later, len(known)))
         for hit in hits
         if hit.unit_id not in known
     ]
@@ -185,9 +187,13 @@ def near_misses(turn: Turn, question: str, user: AnyUser) -> list[Near]:
     return [*weak, *(_filtered(item) for item in taken if item.unit_id not in known)]
 
 
-def _why_not(hit: Found, limits: RetrievalSettings) -> list[str]:
+def _why_not(hit: Found, limits: RetrievalSettings, is_later: bool, others: int) -> list[str]:
+    if hit.passes and is_later:
+        return ["it fits today: it was published or edited after this answer"]
+    if hit.passes and others:
+        return [f"it fits, with similarity {hit.similarity:.3f}: {others} ranked before it came up"]
     if hit.passes:
-        return ["it passes today: it was published, edited or outranked then, or others fit better"]
+        return ["it fits today: it was not in force then, or the limits were others"]
     words = f"{hit.coverage:.0%} of the question's words"
     return [
         f"similarity {hit.similarity:.3f} is below {limits.min_similarity:.3f}",

@@ -4,6 +4,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from dialogues import supposing, tasks
 from dialogues.models import Turn, TurnStatus, TurnUnit, WhatIf, WhatIfKind
@@ -140,6 +141,15 @@ class PageTests(WhatIfTestCase):
         assert "It chose: reply." in page
         assert near.live.title in page or "No other rule comes near" in page
         assert "Engine calls" in page
+
+    def test_a_rule_that_fits_is_told_with_why_it_did_not_come_up(self):
+        self.client.force_login(self.reviewer)
+        make_published_unit(scene=self.scene, condition=ASKED)
+        assert "it was published or edited after this answer" in self.page()
+        Turn.objects.update(created_at=timezone.now())
+        assert "2 ranked before it came up" in self.page()
+        TurnUnit.objects.all().delete()
+        assert "it was not in force then" in self.page()
 
     def test_offers_are_told_with_their_reason(self):
         offers = {"refund": "the customer said “money back”", "cancel": ""}
