@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,6 +16,8 @@ from dialogues.chat.listening import LOOK_SECONDS
 from dialogues.chat.windows import Window, opened
 
 logger = logging.getLogger(__name__)
+
+AFTER = re.compile(r"[0-9]{1,9}")
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -31,11 +34,12 @@ class ChatConsumer(AsyncWebsocketConsumer):
     telling: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        token = query.get("token", [""])[0]
         conversation = await opened(self.scope["url_route"]["kwargs"]["conversation_id"], token)
         if conversation is None:
             raise DenyConnection
-        self.window = Window(conversation, conversation.last_seq)
+        self.window = Window(conversation, _position(query, conversation.last_seq))
         await self.window.listener.start()
         await self.accept()
         await self._send_json({"type": "ready", "last_seq": conversation.last_seq})
@@ -82,3 +86,12 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _send_json(self, content: dict[str, Any]) -> None:
         await self.send(text_data=json.dumps(content, ensure_ascii=False))
+
+
+def _position(query: dict[str, list[str]], newest: int) -> int:
+    """Return after which event a socket begins: the last one that its client has, if it says so.
+
+    Who asks by a `resume` alone may be told what happens before that arrives, and then the rest.
+    """
+    after = query.get("after", [""])[0]
+    return int(after) if AFTER.fullmatch(after) and int(after) <= newest else newest

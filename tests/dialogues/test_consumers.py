@@ -184,6 +184,18 @@ class TalkTests(SocketTestCase):
             assert tab.seqs == rest
         await self.finish()
 
+    async def test_who_comes_back_with_what_they_have_gets_the_rest_in_order(self):
+        for number in range(3):
+            await sync_to_async(services.say)(
+                conversation=self.conversation, text="Hi", client_id=f"c{number}"
+            )
+        for after, missed in [("1", [2, 3]), ("0", [1, 2, 3]), ("3", []), ("9", []), ("x", [])]:
+            tab = Tab(self.conversation, f"{self.token}&after={after}")
+            await tab.open()
+            await tab.drain()
+            assert tab.seqs == missed
+            await tab.close()
+
     async def test_several_quick_messages_get_one_answer(self):
         self.engine.script = [says("Never read.", hold_after=2)]
         tab = await self.tab()
