@@ -12,21 +12,15 @@ from agents.screening import orders_in
 from agents.turning import Running, pay
 
 
-async def call(turn: Running, action: DialogueAction, step: Step) -> bool:
-    """Call a tool and show the model its result; return True if it was a repetition."""
-    key = key_of(turn.context.turn_id, action)
-    repeated = key in turn.calls
-    turn.calls.add(key)
-    if repeated:
-        step.result = {"error": f"{action.name} was called already"}
-    else:
-        await _call_once(turn, action, step, key)
+async def call(turn: Running, action: DialogueAction, step: Step) -> None:
+    """Call a tool and show the model its result."""
+    turn.made.setdefault(action.name, []).append(action.arguments)
+    await _call(turn, action, step)
     line = Line("tool", name=action.name, arguments=action.arguments, result=step.result or {})
     turn.lines.append(line)
-    return repeated
 
 
-async def _call_once(turn: Running, action: DialogueAction, step: Step, key: str) -> None:
+async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     tool = turn.tools[action.name]
     step.tool_kind = tool.kind
     try:
@@ -34,7 +28,7 @@ async def _call_once(turn: Running, action: DialogueAction, step: Step, key: str
             answered = await call_tool(
                 tool,
                 action.arguments,
-                key=key,
+                key=key_of(turn.context.turn_id, action),
                 delegate=turn.context.delegate,
                 identified=turn.context.identified,
             )

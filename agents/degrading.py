@@ -47,7 +47,7 @@ def _sure_rule(turn: Running) -> Rule | None:
     Not after a call: then what came of it has to be told.
     """
     best = turn.best
-    if best is None or best.similarity < SURE or turn.calls:
+    if best is None or best.similarity < SURE or turn.made:
         return None
     rule = next((rule for rule in turn.rules if rule.id == best.unit_id), None)
     if rule is None or composing.missing_fields([rule], turn.lines):

@@ -2,28 +2,43 @@
 
 A parameter with a `pattern` is an identifier (an order number). A model may copy one, never
 invent one: the turn's schema allows only those that stand in the dialogue, and a tool whose
-identifier nobody has named can't be called yet.
+identifier nobody has named can't be called yet. Nor can one be called again as it was before in
+the same turn: a model that is told "no such order" would ask the same once more, for ever.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+Arguments = Mapping[str, Any]
+Made = Mapping[str, Collection[Arguments]]  # the arguments of calls already made, by tool
 
-def grounded(tools: Sequence[dict[str, Any]], dialogue: str) -> list[dict[str, Any]]:
+
+def grounded(
+    tools: Sequence[dict[str, Any]], dialogue: str, made: Made = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """Return the tools that can be called now, their identifiers limited to those in `dialogue`.
 
-    `tools` are {"name", "description", "parameters": JSON schema}; the order is kept.
+    `tools` are {"name", "description", "parameters": JSON schema}; the order is kept. What was
+    `made` is left out where the schema can say so: of tools with one parameter or none.
     """
-    return [limited for tool in tools if (limited := _limited(tool, dialogue)) is not None]
+    limited = [_limited(tool, dialogue, made.get(tool["name"], ())) for tool in tools]
+    return [tool for tool in limited if tool is not None]
 
 
-def _limited(tool: dict[str, Any], dialogue: str) -> dict[str, Any] | None:
+def _limited(
+    tool: dict[str, Any], dialogue: str, made: Collection[Arguments]
+) -> dict[str, Any] | None:
     properties = dict(tool["parameters"].get("properties", {}))
+    if made and not properties:
+        return None
     for name, schema in properties.items():
         if "pattern" not in schema:
             continue
-        known = list(dict.fromkeys(_identifiers(schema["pattern"], dialogue)))
+        used = [arguments.get(name) for arguments in made] if len(properties) == 1 else []
+        identifiers = dict.fromkeys(_identifiers(schema["pattern"], dialogue))
+        known = [identifier for identifier in identifiers if identifier not in used]
         if not known:
             return None
         properties[name] = {"enum": known}

@@ -46,7 +46,7 @@ def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
     cited = turn.cited(action)
     if action.name != REPLY or not cited:
         return action
-    called = bool(turn.calls)
+    called = bool(turn.made)
     pairs = [(rule, _mode(turn, rule)) for rule in cited]
     if early := composing.composed_early(action, pairs, turn.lines, has_called=called):
         return early

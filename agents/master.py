@@ -99,7 +99,7 @@ async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
         yield Finished(action)
         return
     tool = turn.tools[action.name]
-    if tool.confirmation and acting.key_of(turn.context.turn_id, action) not in turn.calls:
+    if tool.confirmation:
         yield step
         asked = confirming.question(tool, action)
         yield Finished(asked, pending=Call(action.name, action.arguments))
@@ -141,12 +141,9 @@ async def _call(
     turn: Running, action: DialogueAction, step: Step, detail: str
 ) -> AsyncIterator[Happening]:
     yield Calling(action.name, detail)
-    repeated = await acting.call(turn, action, step)
+    await acting.call(turn, action, step)
     yield step
     yield Called(action.name, action.arguments, step.result or {})
-    if repeated:
-        for happening in _instead(turn, f"{action.name} was to be called twice."):
-            yield happening
 
 
 async def _call_confirmed(turn: Running) -> AsyncIterator[Happening]:

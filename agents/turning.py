@@ -42,7 +42,7 @@ class Running:
     budget: Budget
     spent: Spent = field(default_factory=Spent)
     best: Found | None = None  # the rule that fits best, if any was found
-    calls: set[str] = field(default_factory=set)
+    made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # arguments, by tool
     allowed: dict[str, dict[str, Any]] = field(default_factory=dict)  # tools callable now
     refused: Step | None = None  # what has to be said otherwise
     instructions: str = ""  # the prompt's static part, which is the same for every turn
@@ -138,7 +138,7 @@ async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Del
 
 def _allowed(turn: Running, step: Step) -> dict[str, dict[str, Any]]:
     """Return the tools that can be called now: their identifiers known, their occasion given."""
-    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn))
+    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn), turn.made)
     callable_now = [turn.tools[tool["name"]] for tool in tools]
     step.offers = occasions.offers(callable_now, turn.lines, turn.rules)
     return {tool["name"]: tool for tool in tools if step.offers.get(tool["name"], "no question")}
@@ -209,7 +209,7 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
         return None
     release = turn.context.release
     cited = [(rule, release.composition_of(rule.risk)) for rule in turn.cited(decided)]
-    called = bool(turn.calls)
+    called = bool(turn.made)
     return composing.composed_early(decided, cited, turn.lines, has_called=called)
 
 
@@ -256,15 +256,22 @@ def read(turn: Running, step: Step) -> DialogueAction | None:
         return None
     step.action = action.as_dict()
     if action.calls_a_tool:
-        tool = turn.allowed.get(action.name)
-        if tool is None or invents(action.arguments, tool):
-            step.fault = "forbidden"
-            step.problems = [f"{action.name} can't be called with these arguments now"]
+        if problem := _problem_of_call(turn, action):
+            step.fault, step.problems = "forbidden", [problem]
             return None
     elif not action.reply.strip() and not _lacks_fields(turn, action):
         step.fault, step.problems = "unreadable", ["the reply is empty"]
         return None
     return action
+
+
+def _problem_of_call(turn: Running, action: DialogueAction) -> str:
+    if action.arguments in turn.made.get(action.name, []):
+        return f"{action.name} was called with these arguments already: say what it told"
+    tool = turn.allowed.get(action.name)
+    if tool is None or invents(action.arguments, tool):
+        return f"{action.name} can't be called with these arguments now"
+    return ""
 
 
 def _lacks_fields(turn: Running, action: DialogueAction) -> bool:

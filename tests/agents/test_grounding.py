@@ -47,6 +47,17 @@ class GroundingTests(SimpleTestCase):
         assert allowed("A12 B34", "^A[0-9]+$|^B[0-9]+$") == []  # only the outer ends are taken off
         assert allowed("order #17, please", "^#[0-9]+$") == ["#17"]
 
+    def test_what_was_called_is_left_out_where_there_is_nothing_else_to_vary(self):
+        made = {"look_up": [{"order_id": "GW1001"}]}
+        (limited,) = grounded([tool()], "GW1001 GW1002", made)
+        assert limited["parameters"]["properties"]["order_id"] == {"enum": ["GW1002"]}
+        assert grounded([tool()], "GW1001", made) == []
+        (varied,) = grounded([tool(reason={"type": "string"})], "GW1001", made)
+        assert varied["parameters"]["properties"]["order_id"] == {"enum": ["GW1001"]}
+        bare = {"name": "hours", "parameters": {"type": "object", "properties": {}}}
+        assert grounded([bare], "", {"hours": [{}]}) == []
+        assert grounded([bare], "", made) == [bare]
+
     def test_random_dialogues_ground_only_what_they_hold(self):
         dice = random.Random(3)  # noqa: S311 (not a secret)
         for _ in range(300):

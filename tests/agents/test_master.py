@@ -83,6 +83,27 @@ class LoopTests(EngineMixin, TestCase):
             "/orders/GW2002/",
         ]
 
+    async def test_a_call_is_not_offered_again_in_the_same_turn(self):
+        self.shop.answer = b'{"error": "no such order"}'
+        self.engine.will(calls("look_up", id="GW1001"), says("There is no such order."))
+        happenings = await self.happened()
+        assert happenings[-1].action.reply == "There is no such order."
+        first, second = [str(request["response_format"]) for request in self.engine.requests]
+        assert "look_up" in first
+        assert "look_up" not in second
+
+    async def test_a_call_made_again_all_the_same_is_refused_once_and_never_made(self):
+        again = calls("look_up", id="GW1001")
+        self.engine.will(again, again, says("It is on its way."))
+        happenings = await self.happened()
+        assert happenings[-1].action.reply == "It is on its way."
+        assert len(self.shop.requests) == 1
+        objection = self.engine.requests[2]["messages"][-1]["content"]
+        assert "called with these arguments already" in objection
+        self.engine.will(again, again, again)
+        assert (await self.happened(turn_id="t-2"))[-1].action.name == HANDOFF
+        assert len(self.shop.requests) == 2
+
     async def test_the_key_names_turn_and_arguments(self):
         for turn_id in ("t-1", "t-1", "t-2"):
             self.engine.will(calls("look_up", id="GW1001"))

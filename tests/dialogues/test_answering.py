@@ -298,11 +298,11 @@ class ToolTests(EngineMixin, TestCase):
         assert self.shop.requests == []
         assert await sync_to_async(texts)(conversation) == [SORRY]
 
-    async def test_the_same_call_twice_ends_the_turn(self):
+    async def test_the_same_call_thrice_ends_the_turn(self):
         self.engine.will(*[calls("look_up", order_id="GW1001")] * 3)
         conversation = await self.answered()
         assert len(self.shop.requests) == 1
-        assert len(self.engine.requests) == 2
+        assert len(self.engine.requests) == 3
         assert await sync_to_async(texts)(conversation) == [SORRY]
 
     async def test_a_turn_has_a_last_step(self):
