@@ -1,1 +1,1 @@
-"""The embedded engine: llama.cpp behind the OpenAI API, with LoRA adapters loaded while it runs."""
+"""The embedded engine: llama.cpp behind the OpenAI API; LoRA adapters are merged when loaded."""

@@ -1,10 +1,9 @@
-"""A PEFT LoRA directory written as the GGUF adapter that llama.cpp loads; numpy only, no torch.
+"""A PEFT LoRA directory read for a GGUF base model; numpy only, no torch.
 
 Knows the Llama family alone, whose query and key rows GGUF keeps in another order than HF does.
 """
 
 import json
-import logging
 import math
 import re
 import struct
@@ -30,7 +29,7 @@ GGUF_NAMES = {
     "mlp.down_proj": "ffn_down",
 }
 KEY_PATTERN = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.(.+)\.lora_([AB])\.weight$")
-# What changes the arithmetic of a LoRA and has no counterpart in llama.cpp's adapter.
+# What changes the arithmetic of a LoRA: weights merged without it would be others.
 REFUSED_OPTIONS = (
     "use_dora",
     "fan_in_fan_out",
@@ -42,9 +41,6 @@ REFUSED_OPTIONS = (
     "layer_replication",
 )
 MAX_HEADER_BYTES = 100_000_000
-
-# gguf reports every file it writes; that is noise in the engine's log.
-logging.getLogger("gguf").setLevel(logging.WARNING)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -69,31 +65,6 @@ class Base:
     shapes: dict[str, tuple[int, ...]]
 
 
-def write_gguf_lora(adapter_dir: Path, base_gguf: Path, output: Path) -> None:
-    """Write `output` from the PEFT LoRA in `adapter_dir`, made for `base_gguf`.
-
-    Tensors become float16: A (rank, in), B (out, rank), the rows of q and k in GGUF's order.
-    The file appears whole or not at all. Raises AdapterError for anything llama.cpp would
-    refuse or, worse, silently compute differently.
-    """
-    base = read_base(base_gguf)
-    alpha = read_alpha(adapter_dir)
-    tensors = dict(gguf_tensors(adapter_dir, base))
-    partial = output.with_name(f"{output.name}.part")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(partial, ARCHITECTURE)
-    writer.add_type(gguf.GGUFType.ADAPTER)
-    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
-    for name, values in tensors.items():
-        writer.add_tensor(name, values.astype(np.float16))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    partial.replace(output)
-
-
 def read_base(base_gguf: Path) -> Base:
     """Read heads and tensor shapes of a base GGUF; raise AdapterError if it is no Llama."""
     reader = gguf.GGUFReader(base_gguf)
@@ -115,11 +86,11 @@ def _field(reader: gguf.GGUFReader, name: str) -> Any:
     return field.contents()
 
 
-def read_alpha(adapter_dir: Path) -> float:
-    """Return the alpha for which llama.cpp's scale, alpha / rank, equals PEFT's.
+def read_scale(adapter_dir: Path) -> float:
+    """Return what B·A is multiplied by: alpha / rank (arXiv 2106.09685, section 4.1).
 
-    Raises AdapterError for a configuration that is not plain LoRA. rsLoRA scales by
-    alpha / sqrt(rank) (arXiv 2312.03732, eq. 3), so its alpha grows by sqrt(rank).
+    rsLoRA's is alpha / sqrt(rank) (arXiv 2312.03732, eq. 3). Raises AdapterError for a
+    configuration that is not plain LoRA.
     """
     config = _read_config(adapter_dir)
     if config.get("peft_type") != "LORA":
@@ -130,7 +101,7 @@ def read_alpha(adapter_dir: Path) -> float:
     if used:
         raise AdapterError(f"The adapter uses {', '.join(used)}, which this engine cannot serve.")
     alpha, rank = float(config["lora_alpha"]), int(config["r"])
-    return alpha * math.sqrt(rank) if config.get("use_rslora") else alpha
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _read_config(adapter_dir: Path) -> dict[str, Any]:
@@ -146,22 +117,30 @@ def _read_config(adapter_dir: Path) -> dict[str, Any]:
     return config
 
 
-def gguf_tensors(adapter_dir: Path, base: Base) -> Iterator[tuple[str, FloatArray]]:
-    """Yield (GGUF name, values) of each A and B, in float32, checked against the base model."""
+def read_lora(adapter_dir: Path, base: Base) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return A (rank, in) and B (out, rank) by the GGUF name of the tensor that they change.
+
+    In float32, checked against the base model; the rows of q and k in GGUF's order.
+    """
     path = adapter_dir / WEIGHTS_NAME
     if not path.is_file():
         raise AdapterError(f"{adapter_dir.name} has no {WEIGHTS_NAME}; other formats are refused.")
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, FloatArray]] = {}
     for key, values in read_safetensors(path):
         name, side = gguf_name(key)
         _check_shape(name, side, values, base)
-        if side == "b":
-            values = permute_rows(name, values, base.heads)
-        found.setdefault(name, set()).add(side)
-        yield f"{name}.lora_{side}", values
-    lonely = [name for name, sides in found.items() if sides != {"a", "b"}]
+        found.setdefault(name, {})[side] = values
+    lonely = [name for name, sides in found.items() if not _is_pair(sides)]
     if lonely or not found:
         raise AdapterError(f"The adapter lacks A or B of {', '.join(lonely) or 'every module'}.")
+    return {
+        name: (sides["a"], permute_rows(name, sides["b"], base.heads))
+        for name, sides in found.items()
+    }
+
+
+def _is_pair(sides: dict[str, FloatArray]) -> bool:
+    return len(sides) == 2 and sides["a"].shape[0] == sides["b"].shape[1]
 
 
 def gguf_name(key: str) -> tuple[str, str]:

@@ -20,7 +20,6 @@ class Options:
 
     name: str
     model: str
-    lora: str | None
     threads: int  # that read the prompt
     writing_threads: int
     slots: int
@@ -57,10 +56,6 @@ def start(options: Options, key: str) -> Any:  # Any: the package has no types
     params.api_keys = [key]
     params.cache_ram_mib = HOST_CACHE_MIB
     params.verbosity = 1
-    if options.lora:
-        adapter = xllamacpp.CommonAdapterLoraInfo()
-        adapter.path, adapter.scale = options.lora, 1.0
-        params.lora_adapters = [adapter]
     return xllamacpp.Server(params)
 
 

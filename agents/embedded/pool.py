@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.embedded import lora
+from agents.embedded import lora, merging
 from agents.embedded.native import KEY_VARIABLE, Options
 
 NAME_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
-CONVERSION = "1"  # part of the cache key: raise it when lora.py writes something else
+CONVERSION = "2"  # part of the cache key: raise it when merging.py writes something else
+MERGED_KEPT = 6  # files of models, the last used; a file of the shipped model has 145 MB
 
 
 class Refused(Exception):
@@ -108,7 +109,7 @@ class Pool:
 
     places: Places
     limits: Limits = field(default_factory=Limits)
-    adapters: dict[str, Path] = field(default_factory=dict)  # name → its GGUF
+    adapters: dict[str, Path] = field(default_factory=dict)  # name → its merged GGUF
     resident: OrderedDict[str, Native] = field(default_factory=OrderedDict)  # newest use last
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _converting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -133,6 +134,7 @@ class Pool:
             return False
         self.adapters[name] = converted
         self._retire(name)
+        self._forget_old()
         return True
 
     def unload_adapter(self, name: str) -> None:
@@ -169,7 +171,7 @@ class Pool:
         return path
 
     def _convert(self, source: Path) -> Path:
-        """Return the GGUF of an adapter, written once per content."""
+        """Return the base with an adapter merged into it, written once per content."""
         digest = hashlib.sha256(f"{CONVERSION} {self.places.base_gguf.stat().st_size}".encode())
         for name in (lora.CONFIG_NAME, lora.WEIGHTS_NAME):
             path = source / name
@@ -177,10 +179,21 @@ class Pool:
         output = self.places.cache_dir / f"{digest.hexdigest()[:32]}.gguf"
         if not output.is_file():
             try:
-                lora.write_gguf_lora(source, self.places.base_gguf, output)
+                merging.write_merged(source, self.places.base_gguf, output)
             except lora.AdapterError as error:
                 raise Refused(400, "invalid_adapter", str(error)) from error
+            except OSError as error:
+                why = f"The merged model could not be written: {error.strerror}."
+                raise Refused(507, "not_written", why) from error
+        output.touch()
         return output
+
+    def _forget_old(self) -> None:
+        """Delete the merged files that are not served and were not loaded lately."""
+        files = sorted(self.places.cache_dir.glob("*.gguf"), key=lambda path: -path.stat().st_mtime)
+        for path in files[MERGED_KEPT:]:
+            if path not in self.adapters.values():
+                path.unlink(missing_ok=True)
 
     def _running(self, name: str) -> Native | None:
         if name not in self.names:
@@ -194,21 +207,20 @@ class Pool:
     async def _load(self, name: str) -> Native:
         async with self._loading:
             while (native := self._running(name)) is None:
-                adapter = self.adapters.get(name)
-                started = await start_native(self._options(name, adapter))
-                if self.adapters.get(name) != adapter:  # swapped or unloaded meanwhile
+                merged = self.adapters.get(name)
+                started = await start_native(self._options(name, merged))
+                if self.adapters.get(name) != merged:  # swapped or unloaded meanwhile
                     self._stop(started)
                     continue
                 self.resident[name] = started
                 self._retire_surplus(name)
             return native
 
-    def _options(self, name: str, adapter: Path | None) -> Options:
+    def _options(self, name: str, merged: Path | None) -> Options:
         limits = self.limits
         return Options(
             name=name,
-            model=str(self.places.base_gguf),
-            lora=str(adapter) if adapter else None,
+            model=str(merged or self.places.base_gguf),
             threads=limits.threads,
             writing_threads=limits.writing_threads,
             slots=limits.slots,

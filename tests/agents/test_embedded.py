@@ -11,13 +11,15 @@ import gguf
 import httpx
 import numpy as np
 import pytest
+from gguf.quants import dequantize
 
-from agents.embedded import lora, weights
-from agents.embedded.pool import Limits, Places, Pool
+from agents.embedded import lora, merging, weights
+from agents.embedded.pool import MERGED_KEPT, Limits, Places, Pool, Refused
 from agents.embedded.server import create_app
 
 URL = "/v1/chat/completions"
 HIDDEN, HEADS, KEY_HEADS, HEAD_SIZE, RANK = 16, 4, 2, 4, 2
+HEADS_OF_BASE = lora.Heads(query=HEADS, key=KEY_HEADS)
 MODULES = {"self_attn.q_proj": (16, 16), "self_attn.k_proj": (8, 16), "mlp.down_proj": (16, 32)}
 
 
@@ -25,14 +27,24 @@ def make_base(path):
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KEY_HEADS)
+    writer.add_token_list(["a", "b"])
     for module, shape in MODULES.items():
         name = f"blk.0.{lora.GGUF_NAMES[module]}.weight"
-        writer.add_tensor(name, np.zeros(shape, np.float32))
+        values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def read_model(path):
+    """Return a model's matrices by GGUF's name of the module, in float32."""
+    return {
+        tensor.name.split(".")[2]: dequantize(tensor.data, tensor.tensor_type)
+        for tensor in gguf.GGUFReader(path).tensors
+    }
 
 
 def write_safetensors(path, tensors, dtype="F32"):
@@ -63,25 +75,59 @@ def make_adapter(folder, modules=MODULES, dtype="F32", **config):
 
 
 class TestConversion:
-    def test_every_matrix_is_written_with_its_shape_and_the_adapter_fields(self, tmp_path):
+    def test_changed_matrices_are_the_sum_and_the_rest_is_as_it_was(self, tmp_path):
+        base = make_base(tmp_path / "base.gguf")
+        only = {name: MODULES[name] for name in ("self_attn.q_proj", "mlp.down_proj")}
+        folder, tensors = make_adapter(tmp_path / "adapter", only)
+        merging.write_merged(folder, base, tmp_path / "out.gguf")
+        before, after = (read_model(path) for path in (base, tmp_path / "out.gguf"))
+        assert list(after) == list(before)
+        np.testing.assert_array_equal(after["attn_k"], before["attn_k"])
+        for module in only:
+            name = lora.GGUF_NAMES[module]
+            key = f"base_model.model.model.layers.0.{module}"
+            a, b = (tensors[f"{key}.lora_{side}.weight"] for side in "AB")
+            delta = lora.permute_rows(f"blk.0.{name}.weight", 8 / RANK * b, HEADS_OF_BASE) @ a
+            error = np.abs(after[name] - before[name] - delta)
+            assert error.max() < 0.01 * np.abs(delta).max()
+        assert np.abs(after["attn_q"] - before["attn_q"]).max() > 1
+
+    def test_what_the_base_says_of_itself_is_kept(self, tmp_path):
         base = make_base(tmp_path / "base.gguf")
         folder, _ = make_adapter(tmp_path / "adapter")
-        lora.write_gguf_lora(folder, base, tmp_path / "out.gguf")
-        reader = gguf.GGUFReader(tmp_path / "out.gguf")
-        assert reader.fields["general.type"].contents() == "adapter"
-        assert reader.fields["adapter.type"].contents() == "lora"
-        assert reader.fields["adapter.lora.alpha"].contents() == 8.0
-        shapes = {tensor.name: tuple(tensor.data.shape) for tensor in reader.tensors}
-        assert shapes["blk.0.attn_q.weight.lora_a"] == (RANK, HIDDEN)
-        assert shapes["blk.0.attn_k.weight.lora_b"] == (8, RANK)
-        assert len(shapes) == 2 * len(MODULES)
+        merging.write_merged(folder, base, tmp_path / "out.gguf")
+        said = [
+            {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items()}
+            for path in (base, tmp_path / "out.gguf")
+        ]
+        assert said[0] == said[1]
+        assert said[0]["tokenizer.ggml.tokens"] == ["a", "b"]
+
+    def test_a_full_disk_leaves_nothing_behind(self, tmp_path, monkeypatch):
+        def full(writer):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(merging, "_write", full)
+        folder, _ = make_adapter(tmp_path / "artifacts" / "run")
+        pool = make_pool(tmp_path, make_base(tmp_path / "base.gguf"))
+        with pytest.raises(Refused, match="No space left"):
+            asyncio.run(pool.load_adapter("a", str(folder)))
+        assert list((tmp_path / "cache").iterdir()) == []
+
+    def test_ranks_that_differ_are_refused(self, tmp_path):
+        base = make_base(tmp_path / "base.gguf")
+        folder, tensors = make_adapter(tmp_path / "adapter")
+        name = next(name for name in tensors if "lora_A" in name)
+        tensors[name] = tensors[name][:1]
+        write_safetensors(folder / lora.WEIGHTS_NAME, tensors)
+        with pytest.raises(lora.AdapterError, match="lacks A or B"):
+            merging.write_merged(folder, base, tmp_path / "out.gguf")
 
     def test_query_and_key_rows_alternate_between_the_halves_of_each_head(self):
         rows = np.arange(KEY_HEADS * HEAD_SIZE, dtype=np.float32)[:, None]
-        heads = lora.Heads(query=HEADS, key=KEY_HEADS)
-        permuted = lora.permute_rows("blk.0.attn_k.weight", rows, heads)
+        permuted = lora.permute_rows("blk.0.attn_k.weight", rows, HEADS_OF_BASE)
         assert permuted[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
-        assert lora.permute_rows("blk.0.attn_v.weight", rows, heads) is rows
+        assert lora.permute_rows("blk.0.attn_v.weight", rows, HEADS_OF_BASE) is rows
 
     def test_bfloat16_is_read(self, tmp_path):
         folder, tensors = make_adapter(tmp_path / "adapter", dtype="BF16")
@@ -90,7 +136,7 @@ class TestConversion:
 
     def test_rank_stabilised_lora_scales_by_the_root_of_the_rank(self, tmp_path):
         folder, _ = make_adapter(tmp_path / "adapter", use_rslora=True)
-        assert lora.read_alpha(folder) == pytest.approx(8 * RANK**0.5)
+        assert lora.read_scale(folder) == pytest.approx(8 / RANK**0.5)
 
     @pytest.mark.parametrize(
         ("modules", "config", "words"),
@@ -107,7 +153,7 @@ class TestConversion:
         base = make_base(tmp_path / "base.gguf")
         folder, _ = make_adapter(tmp_path / "adapter", modules, **config)
         with pytest.raises(lora.AdapterError, match=words):
-            lora.write_gguf_lora(folder, base, tmp_path / "out.gguf")
+            merging.write_merged(folder, base, tmp_path / "out.gguf")
         assert not (tmp_path / "out.gguf").exists()
 
     def test_pickled_and_broken_weights_are_refused(self, tmp_path):
@@ -115,10 +161,10 @@ class TestConversion:
         folder, _ = make_adapter(tmp_path / "adapter")
         (folder / lora.WEIGHTS_NAME).write_bytes(b"\xff" * 64)
         with pytest.raises(lora.AdapterError, match="not a safetensors"):
-            lora.write_gguf_lora(folder, base, tmp_path / "out.gguf")
+            merging.write_merged(folder, base, tmp_path / "out.gguf")
         (folder / lora.WEIGHTS_NAME).rename(folder / "adapter_model.bin")
         with pytest.raises(lora.AdapterError, match="other formats are refused"):
-            lora.write_gguf_lora(folder, base, tmp_path / "out.gguf")
+            merging.write_merged(folder, base, tmp_path / "out.gguf")
 
 
 def make_pool(root, base):
@@ -172,6 +218,17 @@ class TestRefusals:
         assert pool.names == ["base", "a"]
         assert post(pool, "/v1/unload_lora_adapter", body).status_code == 200
         assert post(pool, "/v1/unload_lora_adapter", body).status_code == 404
+
+    def test_merged_files_that_nobody_used_for_long_go(self, tmp_path):
+        pool = make_pool(tmp_path, make_base(tmp_path / "base.gguf"))
+        for number in range(MERGED_KEPT + 2):
+            folder, _ = make_adapter(tmp_path / "artifacts" / f"run{number}", lora_alpha=number + 1)
+            body = {"lora_name": "first" if number == 0 else "other", "lora_path": str(folder)}
+            assert post(pool, "/v1/load_lora_adapter", body).status_code == 200
+            os.utime(pool.adapters[body["lora_name"]], (number, number))
+        kept = set((tmp_path / "cache").iterdir())
+        assert len(kept) == MERGED_KEPT + 1
+        assert kept >= set(pool.adapters.values()), "what is served stays, however old"
 
     def test_the_base_model_s_name_can_not_be_taken(self, tmp_path):
         pool = make_pool(tmp_path, make_base(tmp_path / "base.gguf"))
@@ -257,9 +314,14 @@ class TestWeights:
             weights.ensure_base_model(tmp_path, lambda text: None)
 
 
+@pytest.fixture(scope="module")
 def real_weights():
-    home = Path(os.environ.get("WOWCONSOLE_HOME") or Path(__file__).parents[2] / ".local")
-    return weights.base_model_path(home / "models")
+    """The base model's file, which the browser tests share; fetched where it is absent."""
+    models = Path(__file__).parents[2] / ".local" / "models"
+    try:
+        return weights.ensure_base_model(models, lambda text: None)
+    except weights.WeightsUnavailable as missing:
+        pytest.skip(str(missing).splitlines()[0])
 
 
 SCHEMA = {
@@ -270,12 +332,13 @@ SCHEMA = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not real_weights().is_file(), reason="needs the base model's GGUF")
 class TestRealWeights:
-    def test_base_and_adapter_answer_differently_in_the_schema_s_order(self, tmp_path):
+    def test_base_and_adapter_answer_differently_in_the_schema_s_order(
+        self, tmp_path, real_weights
+    ):
         real = {"mlp.down_proj": (576, 1536)}
         folder, _ = make_adapter(tmp_path / "artifacts" / "run", real, lora_alpha=0.5)
-        pool = make_pool(tmp_path, real_weights())
+        pool = make_pool(tmp_path, real_weights)
         answers = asyncio.run(self.ask_both(pool, folder))
         assert list(json.loads(answers["base"])) == ["thought", "action"]
         assert answers["base"] != answers["loud"]

@@ -61,4 +61,4 @@ def places() -> Places:
             "them. Or set ENGINE_URL to another OpenAI-compatible engine."
         )
     roots = (settings.ARTIFACTS_DIR, settings.STARTER_ADAPTER_DIR.parent)
-    return Places(BASE_MODEL, weights, weights.parent / "adapters", roots)
+    return Places(BASE_MODEL, weights, weights.parent / "merged", roots)
