@@ -58,11 +58,12 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     A tool call that was made before with the same key (after a crash) acts once, since
     its idempotency key depends on the turn and the arguments alone.
     """
+    turn = await turning.begin(context)  # meanwhile the question is embedded (agents/finding.py)
     started = time.perf_counter()
     found = await sync_to_async(find_rules)(context)
     yield Thinking(found, round((time.perf_counter() - started) * 1000, 1))
 
-    turn = await turning.begin(context, found)
+    await turning.show_found(turn, found)
     async for happening in _call_confirmed(turn):
         yield happening
     while not (over := turn.spent.over(turn.budget)):
@@ -176,7 +177,8 @@ async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueActio
     Raises:
         EngineUnavailable: no answer.
     """
-    turn = await turning.begin_with(context, rules)
+    turn = await turning.begin(context)
+    turning.show(turn, rules)
     while not turn.spent.over(turn.budget):
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
         async for _ in turning.ask(turn, step, guarding.is_backed):

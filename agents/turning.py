@@ -37,9 +37,9 @@ class Running:
 
     context: TurnContext
     tools: dict[str, Tool]
-    rules: list[Rule]
     lines: list[Line]
     budget: Budget
+    rules: list[Rule] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     best: Found | None = None  # the rule that fits best, if any was found
     made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # arguments, by tool
@@ -55,18 +55,20 @@ class Running:
         return [known[pk] for pk in dict.fromkeys(action.knowledge) if pk in known]
 
 
-async def begin(context: TurnContext, found: Sequence[Found]) -> Running:
-    rules = await sync_to_async(_as_rules)(context, found)
-    turn = await begin_with(context, rules)
-    turn.best = max(found, key=lambda item: item.similarity, default=None)
-    return turn
-
-
-async def begin_with(context: TurnContext, rules: Sequence[Rule]) -> Running:
-    """Return a turn that reads these rules, or the first of them if its release reads fewer."""
+async def begin(context: TurnContext) -> Running:
+    """Return a turn that has read no rule yet: what it needs besides is fetched."""
     budget = budgeting.budget_of(context.release, context.money_left)
-    tools = await _tools_of(context)
-    return Running(context, tools, list(rules[: budget.rules]), list(context.lines), budget)
+    return Running(context, await _tools_of(context), list(context.lines), budget)
+
+
+async def show_found(turn: Running, found: Sequence[Found]) -> None:
+    show(turn, await sync_to_async(_as_rules)(turn.context, found))
+    turn.best = max(found, key=lambda item: item.similarity, default=None)
+
+
+def show(turn: Running, rules: Sequence[Rule]) -> None:
+    """Let the turn read these rules, or the first of them if its release reads fewer."""
+    turn.rules = list(rules[: turn.budget.rules])
 
 
 def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
