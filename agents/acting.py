@@ -30,7 +30,8 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
                 action.arguments,
                 key=key_of(turn.context.turn_id, action),
                 delegate=turn.context.delegate,
-                identified=turn.context.identified,
+                identified=bool(turn.context.customer),
+                customer=turn.context.customer,
             )
             step.result, step.tool_ms = answered.data, answered.milliseconds
             if answered.is_failure:

@@ -18,6 +18,7 @@ from agents.models import Tool, ToolKind
 
 # Many servers undo escapes before they choose the view, and step up at dots.
 LEADS_ELSEWHERE = re.compile(r"[/\\]|^\.{0,2}$")
+CUSTOMER_HEADER = "X-Customer"  # of an identified customer, the site's own id, percent-encoded
 PLACE = re.compile(r"\{[^{}]*\}")
 
 
@@ -47,30 +48,32 @@ async def call_tool(
     key: str,
     delegate: Delegate | None = None,
     identified: bool = False,
+    customer: str = "",
 ) -> ToolResult:
     """Call `tool` once. `key` goes out as idempotency key: the same key acts once.
 
     Never raises: whatever goes wrong becomes a result that the model can speak about.
     `delegate` starts the jobs of sub-agents. A tool with personal data is called only for
-    an `identified` customer.
+    an `identified` customer; who that is (`customer`, the site's own id) the business is told,
+    so that it can keep to what belongs to them.
     """
     started = time.perf_counter()
     data = _refusal(tool, arguments, identified)
     if data is None:
-        data = await _answer(tool, arguments, key, delegate)
+        data = await _answer(tool, arguments, key, delegate, customer)
     return ToolResult(data, round((time.perf_counter() - started) * 1000, 1))
 
 
 async def _answer(
-    tool: Tool, arguments: dict[str, Any], key: str, delegate: Delegate | None
+    tool: Tool, arguments: dict[str, Any], key: str, delegate: Delegate | None, customer: str
 ) -> dict[str, Any]:
     if tool.uses_fixtures:
         return await recording.answer(tool, arguments)
     if tool.kind == ToolKind.SUBAGENT:
         return await _delegated(tool, arguments, key, delegate)
     if tool.kind == ToolKind.MCP:
-        return await mcp_calling.call_on_server(tool, arguments, key=key)
-    return await _request(tool, arguments, key)
+        return await mcp_calling.call_on_server(tool, arguments, key=key, customer=customer)
+    return await _request(tool, arguments, key, customer)
 
 
 def _refusal(tool: Tool, arguments: dict[str, Any], identified: bool) -> dict[str, Any] | None:
@@ -95,8 +98,12 @@ def _wrong_arguments(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any] | 
     return {"error": f"wrong arguments: {wrong}"} if wrong else None
 
 
-async def _request(tool: Tool, arguments: dict[str, Any], key: str) -> dict[str, Any]:
+async def _request(
+    tool: Tool, arguments: dict[str, Any], key: str, customer: str
+) -> dict[str, Any]:
     headers = {"Idempotency-Key": key, **reaching.bearer(tool.token_setting)}
+    if customer:
+        headers[CUSTOMER_HEADER] = quote(customer, safe="")
     body = arguments if tool.method == "POST" else None
     try:
         url = fill_url(tool.url, arguments)

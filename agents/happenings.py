@@ -26,7 +26,7 @@ class TurnContext:
     audience: Mapping[str, str] = field(default_factory=dict)
     confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
-    identified: bool = False  # whether the customer has proved who they are
+    customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
     money_left: Decimal | None = None  # dollars that the caps leave; None: no cap
 
 

@@ -33,7 +33,9 @@ def endpoint(server: MCPServer, timeout_seconds: int | None = None) -> Endpoint:
     return Endpoint(server.url, server.token_setting, timeout_seconds or server.timeout_seconds)
 
 
-async def call_on_server(tool: Tool, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
+async def call_on_server(
+    tool: Tool, arguments: dict[str, Any], *, key: str, customer: str = ""
+) -> dict[str, Any]:
     """Call a tool of an MCP server, if the server still offers what was approved."""
     # Read anew: what was approved, and what is switched off, may have changed since.
     live = await Tool.objects.select_related("server").aget(pk=tool.pk)
@@ -50,7 +52,8 @@ async def call_on_server(tool: Tool, arguments: dict[str, Any], *, key: str) -> 
                 await hold(live, offered)
                 return _held(tool)
             sent = {**arguments, tool.key_argument: key} if tool.key_argument else arguments
-            data = await mcp_client.call(client, tool.remote_name, sent, key=key)
+            name = tool.remote_name
+            data = await mcp_client.call(client, name, sent, key=key, customer=customer)
     except ForbiddenAddress:
         return {"error": f"{tool.name} leads to an address that tools may not reach"}
     except mcp_client.AnswerTooLarge:

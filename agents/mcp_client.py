@@ -27,6 +27,7 @@ LARGEST_MESSAGE = 1_048_576  # bytes of one HTTP answer; a listing is one
 MOST_TOOLS = 200
 MOST_PAGES = 20
 KEY_IN_META = "wowconsole/idempotency-key"
+CUSTOMER_IN_META = "wowconsole/customer"  # who was identified, by the id of their site
 FIELDS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
 
 Definition = dict[str, Any]  # a tool as its server describes it: FIELDS as far as given
@@ -120,10 +121,11 @@ async def listed(client: "Client") -> dict[str, Definition]:
 
 
 async def call(
-    client: "Client", name: str, arguments: dict[str, Any], *, key: str
+    client: "Client", name: str, arguments: dict[str, Any], *, key: str, customer: str = ""
 ) -> dict[str, Any]:
-    """Call a tool; the key goes into the request's _meta. Returns its answer as a dict."""
-    meta = cast("RequestParamsMeta", {KEY_IN_META: key})  # a TypedDict that may hold more
+    """Call a tool; key and customer go into the request's _meta. Returns its answer as a dict."""
+    told = {KEY_IN_META: key} | ({CUSTOMER_IN_META: customer} if customer else {})
+    meta = cast("RequestParamsMeta", told)  # a TypedDict that may hold more
     result = await client.call_tool(name, arguments, meta=meta)
     data: dict[str, Any] = storable(as_dict(result))
     return data

@@ -156,7 +156,7 @@ def _context(turn: Turn) -> TurnContext:
         audience=turn.conversation.audience,
         confirmed=confirmed_by(turn),
         delegate=delegate_for(turn),
-        identified=turn.conversation.identified_at is not None,
+        customer=turn.conversation.customer_ref,
         money_left=capping.money_left(turn.conversation),
     )
 

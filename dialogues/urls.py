@@ -131,7 +131,6 @@ urlpatterns = [
     *job_patterns,
     *desk_patterns,
     path("chat/", views_chat.chat, name="chat"),
-    path("chat/embed-demo/", views_chat.embed_demo, name="embed-demo"),
     path("widget.js", views_chat.widget, name="widget"),
     path("dialogues/<uuid:public_id>/typing/", views_chat.staff_typing, name="staff-typing"),
     path(

@@ -16,6 +16,7 @@ class Business:
     status: int = 200
     drips: bool = False  # sends its answer byte by byte, for ever
     requests: list = field(default_factory=list)
+    customers: list = field(default_factory=list)  # of X-Customer, one a request
     before: object = None  # called in the server's thread before it answers
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -49,6 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = self.headers
         asked = (self.command, self.path, headers["Idempotency-Key"], headers["Authorization"])
         self.shop.requests.append((*asked, json.loads(body) if body else None))
+        self.shop.customers.append(headers["X-Customer"])
         if self.shop.before:
             self.shop.before()
         self.send_response(self.shop.status)

@@ -35,6 +35,7 @@ from knowledge.api_submissions import SubmissionViewSet
 from training.api import DatasetViewSet, EvaluationViewSet, PairViewSet, RunViewSet
 from wowconsole import views
 from wowconsole.demo import shop
+from wowconsole.demo import site as demo_site
 
 router = SimpleRouter()
 router.register("scenes", SceneViewSet)
@@ -96,6 +97,7 @@ urlpatterns = [
     path("knowledge/", include("knowledge.urls")),
     path("agents/", include("agents.urls")),
     path("training/", include("training.urls")),
+    path("chat/embed-demo/", demo_site.page, name="embed-demo"),
     path("", include("dialogues.urls")),
     path("api/", include(api)),
     path("v1/chat/completions", completions.chat_completions, name="chat-completions"),

@@ -94,6 +94,10 @@ class Work(Protocol):
         """The transcript so far; what is kept is added to it."""
 
     @property
+    def customer(self) -> str:
+        """For whom it is done, if they proved who they are; else ""."""
+
+    @property
     def release(self) -> Release | None:
         """Whose model words things; None: no release is live."""
 

@@ -73,7 +73,8 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
             raise GaveUp(f"The tool {name} is not there.")
         wanted = tool.parameters.get("properties", {})
         asked = {key: value for key, value in work.arguments.items() if key in wanted}
-        answer = await call_tool(tool, asked, key=f"{work.key}-look-up", identified=True)
+        key = f"{work.key}-look-up"
+        answer = await call_tool(tool, asked, key=key, identified=True, customer=work.customer)
         if "error" in answer.data:
             raise GaveUp(f"Nobody was called: {answer.data['error']}.")
         record = answer.data

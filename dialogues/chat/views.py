@@ -6,7 +6,7 @@ from uuid import UUID
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.contrib.staticfiles import finders
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.clickjacking import xframe_options_exempt
@@ -75,14 +75,6 @@ def widget(request: HttpRequest) -> HttpResponse:
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
-
-
-@require_GET
-def embed_demo(request: HttpRequest) -> HttpResponse:
-    """A shop's page with the widget on it, for trying and for copying."""
-    if not (settings.DEMO or settings.DEBUG):
-        raise Http404
-    return render(request, "dialogues/embed_demo.html", {"business": BUSINESS})
 
 
 @require_POST

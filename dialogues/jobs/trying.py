@@ -81,6 +81,7 @@ class TrialWork:
     release: Release | None
     attempt: int = 1
     most_attempts: int = 1
+    customer: str = ""
 
     @property
     def job(self) -> UUID:

@@ -36,6 +36,7 @@ class JobWork:
     row: SubagentJob
     lines: list[Said]
     release: Release | None
+    customer: str = ""
 
     @property
     def job(self) -> UUID:
@@ -115,7 +116,9 @@ async def _do(job: SubagentJob) -> None:
 
 def _work(job: SubagentJob) -> JobWork:
     lines = [Said(row.speaker, row.text, row.data, row.number) for row in job.lines.all()]
-    return JobWork(job, lines, job.conversation.release or live_release(job.conversation.scene))
+    conversation = job.conversation
+    release = conversation.release or live_release(conversation.scene)
+    return JobWork(job, lines, release, conversation.customer_ref)
 
 
 def _broken(job: SubagentJob, error: Exception) -> None:

@@ -72,6 +72,16 @@ class CallTests(SimpleTestCase):
             await self.call(token_setting="TOOL_SHOP_TOKEN")
         assert self.shop.requests[0][3] == "Bearer t-2"
 
+    async def test_the_business_is_told_who_asks_if_that_is_known(self):
+        await self.call()
+        tool = self.tool(personal=True)
+        for customer in ("owen", "Zoë, \r\nX-Admin: 1"):
+            answered = await call_tool(
+                tool, {"id": "GW1"}, key="k", identified=True, customer=customer
+            )
+            assert answered.data == {"status": "on the way"}
+        assert self.shop.customers == [None, "owen", "Zo%C3%AB%2C%20%0D%0AX-Admin%3A%201"]
+
     async def test_wrong_arguments_are_not_sent(self):
         assert "wrong arguments" in (await self.call({}))["error"]
         assert "wrong arguments" in (await self.call({"id": ".."}))["error"]

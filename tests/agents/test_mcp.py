@@ -39,6 +39,11 @@ def words(text: str) -> str:
     return text
 
 
+async def whose(ctx: Any) -> dict[str, Any]:
+    """Say for whom it is."""
+    return {"customer": (ctx.request_context.meta or {}).get(mcp_client.CUSTOMER_IN_META)}
+
+
 def broken() -> dict[str, Any]:
     """Fail."""
     from mcp.server.mcpserver.exceptions import ToolError
@@ -68,7 +73,15 @@ def reading(function, **extra):
     return function, {"annotations": ToolAnnotations(read_only_hint=True), **extra}
 
 
-ALL = (reading(look_up), cancel, words, broken, slow, large, huge)
+def with_context(function):
+    """Let the SDK hand the request over to a tool that wants to see it."""
+    from mcp.server.mcpserver import Context
+
+    function.__annotations__ = {**function.__annotations__, "ctx": Context}
+    return function
+
+
+ALL = (reading(look_up), cancel, words, with_context(whose), broken, slow, large, huge)
 
 
 @override_settings(TOOL_HOSTS=["127.0.0.1"])
@@ -112,7 +125,7 @@ class ServerTestCase(TestCase):
 class ListingTests(ServerTestCase):
     def test_what_is_offered(self):
         names = {offer["name"] for offer in self.server.listing}
-        assert names == {"look_up", "cancel", "words", "broken", "slow", "large", "huge"}
+        assert names == {"look_up", "cancel", "words", "whose", "broken", "slow", "large", "huge"}
         assert self.server.listed_at
         assert self.server.error == ""
 
@@ -155,7 +168,7 @@ class ListingTests(ServerTestCase):
         MCPServer.objects.update(listing=[])
         tasks.list_servers()
         tasks.list_servers()
-        assert len(MCPServer.objects.get().listing) == 7
+        assert len(MCPServer.objects.get().listing) == len(ALL)
         MCPServer.objects.update(listing=[], is_active=False)
         tasks.list_servers()
         assert MCPServer.objects.get().listing == []
@@ -219,6 +232,13 @@ class CallTests(ServerTestCase):
         assert "idempotency_key" not in tool.parameters["properties"]
         answer = self.call(tool, key="turn-1", order_id="GW1")
         assert answer == {"cancelled": "GW1", "key": "turn-1"}
+
+    def test_the_server_is_told_who_asks_if_that_is_known(self):
+        self.take("whose")
+        tool = Tool.objects.get(name="whose")
+        for customer, told in (("", None), ("Zoë", "Zoë")):
+            answered = async_to_sync(call_tool)(tool, {}, key="k", customer=customer)
+            assert answered.data == {"customer": told}
 
     def test_wrong_arguments_are_not_sent(self):
         [tool] = self.take("look_up")

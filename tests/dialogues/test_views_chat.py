@@ -115,11 +115,6 @@ class WidgetTests(TestCase):
         again = self.client.get("/widget.js", headers={"If-None-Match": tag})
         assert (again.status_code, again.content) == (304, b"")
 
-    def test_the_demo_page_is_for_demos(self):
-        self.assertContains(self.client.get("/chat/embed-demo/"), "/widget.js")
-        with override_settings(DEMO=False):
-            assert self.client.get("/chat/embed-demo/").status_code == 404
-
 
 class TypingTests(TestCase):
     @classmethod

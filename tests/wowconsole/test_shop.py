@@ -1,6 +1,7 @@
 """The demo business's order system enforces its own limits."""
 
 import json
+from urllib.parse import quote
 
 from django.test import TestCase, override_settings
 
@@ -19,8 +20,10 @@ TOKEN = "shop-token"
 
 @override_settings(DEMO_SHOP_TOKEN=TOKEN)
 class ShopTestCase(TestCase):
-    def call(self, method, path, body=None, key="", token=TOKEN):
+    def call(self, method, path, body=None, key="", token=TOKEN, customer=""):
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+        if customer:
+            headers["X-Customer"] = quote(customer)
         send = getattr(self.client, method)
         raw = body if isinstance(body, str) else json.dumps(body or {})
         extra = {"data": raw, "content_type": "application/json"} if method == "post" else {}
@@ -43,6 +46,15 @@ class AccessTests(ShopTestCase):
                 assert self.call(method, path, token=token).status_code == 401
             assert self.call(method, path).status_code == 200
             assert self.call("get" if method == "post" else "post", path).status_code == 405
+
+    def test_a_known_customer_reaches_their_own_orders_only(self):
+        make_order(customer="Zoë Blake")
+        paths = (("GW0001/", "get"), ("GW0001/courier/", "get"), ("GW0001/cancel/", "post"))
+        for path, method in paths:
+            answer = self.call(method, path, customer="Maya Torres")
+            assert (answer.status_code, answer.json()) == (404, {"error": "order not found"})
+        for path, method in paths:
+            assert self.call(method, path, customer="Zoë Blake").status_code == 200
 
     def test_unknown_orders(self):
         assert self.call("get", "GW9999/").json() == {"error": "order not found"}

@@ -1,7 +1,8 @@
 """The demo business's own order system, an HTTP service like those of a real business.
 
 The agent reaches it only through its tools. It wants a bearer token, answers a repeated
-Idempotency-Key as before, and enforces the limits itself whatever a model asks.
+Idempotency-Key as before, and enforces the limits itself whatever a model asks. Whom a chat
+knows to be a customer of the shop (by name: the demo has no other id), it shows their orders only.
 """
 
 import json
@@ -9,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +19,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
+from agents.calling import CUSTOMER_HEADER
 from wowconsole.models import DemoCall, DemoOrder
 
 REFUND_LIMIT = 50  # dollars; above it a colleague decides
@@ -36,6 +39,11 @@ def _trusted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return guarded
 
 
+def _may_see(request: HttpRequest, order: DemoOrder) -> bool:
+    customer = unquote(request.headers.get(CUSTOMER_HEADER, ""))
+    return customer in {"", order.data["customer"]}
+
+
 def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[..., HttpResponse]:
     """Make a view of `act`: one transaction, the order locked, each key acted on once."""
 
@@ -45,7 +53,7 @@ def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[...
     @transaction.atomic
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
         order = DemoOrder.objects.select_for_update().filter(order_id=order_id).first()
-        if order is None:
+        if order is None or not _may_see(request, order):
             return JsonResponse({"error": "order not found"}, status=404)
         key = request.headers.get("Idempotency-Key", "")[:100]
         if known := DemoCall.objects.filter(key=key).first():
@@ -115,7 +123,7 @@ def _showing(show: Callable[[DemoOrder], Order]) -> Callable[..., HttpResponse]:
     @_trusted
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
         order = DemoOrder.objects.filter(order_id=order_id).first()
-        if order is None:
+        if order is None or not _may_see(request, order):
             return JsonResponse({"error": "order not found"}, status=404)
         return JsonResponse(show(order))
 

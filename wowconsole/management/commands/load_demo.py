@@ -22,6 +22,7 @@ from wowconsole.demo.desk import make_desk
 from wowconsole.demo.labels import make_demo_set
 from wowconsole.demo.logins import make_people
 from wowconsole.demo.policies import make_policy
+from wowconsole.demo.site import make_site
 from wowconsole.models import DemoOrder
 
 SCENES = {
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             load_release(people["ml_engineer"])
             make_policy(people["approver"])
             make_desk(people["admin"])
+            make_site(people["admin"])
         self._load_texts(people)
 
     def _load_texts(self, people: dict[str, User]) -> None:
