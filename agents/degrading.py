@@ -1,9 +1,8 @@
 """What is said when the model can't be asked or trusted: a rule as written, or a person."""
 
-from agents import composing
+from agents import composing, telling
 from agents.actions import HANDOFF, REPLY, DialogueAction
 from agents.happenings import Finished
-from agents.models import ToolKind
 from agents.prompting import Rule
 from agents.turning import Running
 
@@ -19,7 +18,7 @@ def instead(turn: Running, why: str, *, error: str = "") -> Finished:
 
     `error` goes on record with a hand-over: with an answer, all went well enough.
     """
-    if words := _words_of_job(turn):
+    if words := telling.words_of_job(turn):
         return Finished(DialogueAction(REPLY, words, f"As told: {why}"[:120]), degraded=why)
     rule = _sure_rule(turn)
     if rule is None:
@@ -27,18 +26,6 @@ def instead(turn: Running, why: str, *, error: str = "") -> Finished:
     worded = composing.as_written([rule], turn.lines)
     action = DialogueAction(REPLY, worded.text, f"As written: {why}"[:120], [rule.id])
     return Finished(action, degraded=why)
-
-
-def _words_of_job(turn: Running) -> str:
-    """Return what a sub-agent's job says of itself, if that is the last thing that happened.
-
-    These words are code's: that it was begun, or a summary of its result.
-    """
-    last = turn.lines[-1] if turn.lines else None
-    tool = turn.tools.get(last.name) if last and last.role == "tool" else None
-    if last is None or tool is None or tool.kind != ToolKind.SUBAGENT:
-        return ""
-    return str(last.result.get("summary") or last.result.get("note") or "")
 
 
 def _sure_rule(turn: Running) -> Rule | None:

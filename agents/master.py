@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from asgiref.sync import sync_to_async
 
-from agents import acting, confirming, degrading, engines, guarding, turning
+from agents import acting, confirming, degrading, engines, guarding, telling, turning
 from agents.actions import DialogueAction
 from agents.budgeting import STEPS as MOST_STEPS
 from agents.calling import Delegate
@@ -66,7 +66,17 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     await turning.show_found(turn, found)
     async for happening in _call_confirmed(turn):
         yield happening
+    async for happening in _until_finished(turn):
+        yield happening
+
+
+async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
+    """Ask the model for one action after the other, within the budget."""
     while not (over := turn.spent.over(turn.budget)):
+        if told := telling.as_told(turn):
+            yield Delta(told.reply)
+            yield Finished(told)
+            return
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
         try:
             async for delta in turning.ask(turn, step, guarding.is_backed):
