@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import reswap, retarget
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 from wowconsole.http import HtmxRequest, wants_partial
 
@@ -90,6 +91,17 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
     if response is None:
         return None
     return _problem_of(cast(exceptions.APIException, error), response)
+
+
+class NothingThere(APIView):
+    """What an address of the API that leads nowhere answers, by whatever method."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise exceptions.NotFound("The API has no such address; GET /api/schema/ lists them.")
 
 
 def _problem_of(error: exceptions.APIException, response: Response) -> Response:

@@ -1,7 +1,7 @@
 """Every address of the console."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
@@ -36,6 +36,7 @@ from training.api import DatasetViewSet, EvaluationViewSet, PairViewSet, RunView
 from wowconsole import views
 from wowconsole.demo import shop
 from wowconsole.demo import site as demo_site
+from wowconsole.errors import NothingThere
 
 router = SimpleRouter()
 router.register("scenes", SceneViewSet)
@@ -89,6 +90,8 @@ api = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     *router.urls,
+    # With the slash at its end alone, so that an address without one is still led to it.
+    re_path(r"(?:.*/)?$", NothingThere.as_view()),
 ]
 
 urlpatterns = [

@@ -228,6 +228,14 @@ class ErrorPageTests(TestCase):
         response = self.client.get("/nothing-here")
         self.assertContains(response, "There is nothing here", status_code=404)
 
+    def test_an_address_of_the_api_that_leads_nowhere_is_a_problem(self):
+        for send in (self.client.get, self.client.post, self.client.delete):
+            answer = send("/api/nothing/here/")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+            assert answer["Content-Type"] == "application/problem+json"
+        assert self.client.get("/api/nothing")["Location"] == "/api/nothing/"
+        assert self.client.get("/api/turns")["Location"] == "/api/turns/"
+
     def test_the_500_page_needs_nothing(self):
         with self.assertNumQueries(0):
             assert "Something broke" in render_to_string("500.html")
