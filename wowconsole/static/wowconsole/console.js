@@ -1,13 +1,6 @@
-// Listeners on data- attributes. Loaded before the page is painted, for the theme's sake.
+// Listeners on data- attributes.
 (() => {
   "use strict";
-
-  const root = document.documentElement;
-  const wish = () => localStorage.getItem("theme");
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const paint = () => { root.dataset.bsTheme = wish() || (dark.matches ? "dark" : "light"); };
-  paint();
-  dark.addEventListener("change", paint);
 
   function notify(text, kind = "info") {
     const notice = document.createElement("div");
@@ -59,10 +52,6 @@
   }
 
   const handlers = {
-    "[data-theme-toggle]": () => {
-      localStorage.setItem("theme", root.dataset.bsTheme === "dark" ? "light" : "dark");
-      paint();
-    },
     "[data-copy]": copy,
     "[data-dismiss]": (button) => button.closest(".notice, .alert, .card")?.remove(),
   };
