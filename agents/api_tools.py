@@ -20,8 +20,8 @@ from wowconsole.errors import Invalid
 
 WRITTEN = (
     *("description", "method", "url", "parameters", "token_setting", "timeout_seconds"),
-    *("confirmation", "occasions", "personal", "largest_answer", "cost_per_call"),
-    *("uses_fixtures", "is_active"),
+    *("confirmation", "occasions", "result_template", "personal", "largest_answer"),
+    *("cost_per_call", "uses_fixtures", "is_active"),
 )
 
 

@@ -19,7 +19,8 @@ from knowledge.models import Scene
 from wowconsole.errors import Refused
 
 OPERATION = (
-    *("token_setting", "timeout_seconds", "confirmation", "occasions", "personal"),
+    *("token_setting", "timeout_seconds", "confirmation", "occasions"),
+    *("result_template", "personal"),
     *("largest_answer", "cost_per_call", "is_active", "uses_fixtures"),
 )
 LARGEST_FIXTURE = 65_536  # characters of arguments and result

@@ -36,16 +36,17 @@ def verified_fields(lines: Sequence[Line]) -> dict[str, str]:
     known: dict[str, str] = {}
     for line in lines:
         if line.role == "tool" and "error" not in line.result:
-            known.update(_scalars(line.result))
+            known.update((name, str(value)) for name, value in scalars(line.result))
     return known
 
 
-def _scalars(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def scalars(result: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
+    """Yield the texts and numbers of a result, at whatever depth, by name."""
     for name, value in result.items():
         if isinstance(value, Mapping):
-            yield from _scalars(value)
+            yield from scalars(value)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            yield name, str(value)
+            yield name, value
 
 
 def composed_early(
@@ -76,7 +77,7 @@ def composed_early(
 def _told(lines: Sequence[Line]) -> list[str]:
     """Return the last result as plain lines: what was done is told, in no model's words."""
     calls = [line for line in lines if line.role == "tool"]
-    told = dict(_scalars(calls[-1].result)) if calls else {}
+    told = dict(scalars(calls[-1].result)) if calls else {}
     return [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in told.items()]
 
 

@@ -57,7 +57,8 @@ class ToolForm(forms.ModelForm[Tool]):
         model = Tool
         fields = [
             *("kind", "name", "description", "method", "url", "parameters", "token_setting"),
-            *("confirmation", "occasions", "personal", "scenes", "timeout_seconds"),
+            *("confirmation", "occasions", "result_template", "personal", "scenes"),
+            *("timeout_seconds",),
             *("largest_answer", "cost_per_call", "uses_fixtures", "is_active"),
         ]
         labels = {
@@ -65,6 +66,7 @@ class ToolForm(forms.ModelForm[Tool]):
             "token_setting": "Variable that holds the bearer token",
             "confirmation": "Question before the call",
             "occasions": "Occasions of a tool that asks first",
+            "result_template": "What is said of a result",
             "personal": "Personal data",
             "timeout_seconds": "Timeout, seconds",
             "largest_answer": "Largest answer, bytes",
@@ -82,6 +84,9 @@ class ToolForm(forms.ModelForm[Tool]):
             "occasions": "Words, separated by commas, in English or Chinese: the tool is offered "
             "to the model only where the customer speaks of one, or the first rule found of what "
             "name and description say. Empty: the words of these, for customers too.",
+            "result_template": "The reply in a release that says rules in their own words: “Order "
+            "{order_id} is {status}. It takes {eta_minutes} more minutes.” A sentence whose field "
+            "has no value is left out. Empty: the model words it.",
             "personal": "It reads or changes what belongs to one customer: called only for "
             "identified customers.",
             "scenes": "None chosen: every scene.",

@@ -1,11 +1,33 @@
-"""What a sub-agent's job says of itself, and when that alone is the reply."""
+"""What is told of a call in words of code, where no model is trusted to word it.
 
-from collections.abc import Sequence
+A release that says rules in their own words (`Composition.QUOTED`) tells results so as well: a
+job's as the job sums it up, a tool's by the tool's template. A small model leaves out or changes
+what was found; without it the reply is right, and comes a model call sooner.
+"""
 
-from agents.actions import REPLY, DialogueAction
-from agents.models import Composition, ToolKind
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents import composing, occasions
+from agents.actions import CLARIFY, REPLY, DialogueAction
+from agents.models import Composition, Tool, ToolKind
 from agents.prompting import Line
 from agents.turning import Running
+
+REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
+_OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def as_told(turn: Running) -> DialogueAction | None:
+    """Return what the last call or job says of itself as the reply; None: the model goes on."""
+    if turn.context.release.composition_of("low") != Composition.QUOTED:
+        return None
+    if words := words_of_job(turn):
+        told = turn.made or _is_news_alone(turn.lines)
+        return DialogueAction(REPLY, words, "As told by the job") if told else None
+    return _of_tool(turn)
 
 
 def words_of_job(turn: Running) -> str:
@@ -13,24 +35,51 @@ def words_of_job(turn: Running) -> str:
 
     These words are code's: that it was begun, or a summary of its result.
     """
-    last = turn.lines[-1] if turn.lines else None
-    tool = turn.tools.get(last.name) if last and last.role == "tool" else None
+    last, tool = _last_call(turn)
     if last is None or tool is None or tool.kind != ToolKind.SUBAGENT or last.is_customers:
         return ""
     return str(last.result.get("summary") or last.result.get("note") or "")
 
 
-def as_told(turn: Running) -> DialogueAction | None:
-    """Return the job's own words as the reply, where the release says rules in theirs.
+def filled(template: str, result: Mapping[str, Any]) -> str:
+    """Return a template with the {fields} of a result, less the sentences that lack one."""
+    known = {name: _written(value) for name, value in composing.scalars(result)}
+    return " ".join(
+        composing.FIELD.sub(lambda place: known[place[1]], sentence)
+        for sentence in _SENTENCE.split(template)
+        if sentence and known.keys() >= set(composing.FIELD.findall(sentence))
+    )
 
-    A model that is not trusted to word a rule would leave out or change what was found as well.
-    None where a customer waits for more than that: then the model has to see to both.
-    """
-    usual = turn.context.release.composition_of("low")
-    words = words_of_job(turn) if usual == Composition.QUOTED else ""
-    if not words or not (turn.made or _is_news_alone(turn.lines)):
+
+def _written(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _of_tool(turn: Running) -> DialogueAction | None:
+    last, tool = _last_call(turn)
+    if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
         return None
-    return DialogueAction(REPLY, words, "As told by the job")
+    if error := str(last.result.get("error", "")):
+        own = tool.name in error or error.startswith(_OWN_ERRORS)
+        words = "" if own else REFUSED.format(error=error.rstrip("."))
+        return DialogueAction(CLARIFY, words, "As the tool refused") if words else None
+    if not tool.is_irreversible and _has_more_to_do(turn):
+        return None
+    words = filled(tool.result_template, last.result)
+    return DialogueAction(REPLY, words, "As the tool told") if words else None
+
+
+def _has_more_to_do(turn: Running) -> bool:
+    """Say whether somebody has spoken of what another tool does: to look up was a step to it."""
+    others = [tool for tool in turn.tools.values() if tool.name not in turn.made]
+    return any(occasions.offers(others, turn.lines, turn.rules).values())
+
+
+def _last_call(turn: Running) -> tuple[Line | None, Tool | None]:
+    last = turn.lines[-1] if turn.lines else None
+    if last is None or last.role != "tool":
+        return None, None
+    return last, turn.tools.get(last.name)
 
 
 def _is_news_alone(lines: Sequence[Line]) -> bool:

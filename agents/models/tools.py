@@ -67,6 +67,9 @@ class Tool(models.Model):
     # Of a tool that asks first: words of which somebody has to speak before a model may choose
     # it, separated by commas; empty: those of name and description (agents/occasions.py).
     occasions = models.CharField(max_length=300, blank=True)
+    # What is said of a result, with its {fields}, where a release says rules in their own words;
+    # a sentence whose field has no value is left out. Empty: the model words it.
+    result_template = models.CharField(max_length=300, blank=True)
     # It reads or changes what belongs to one customer: called only once that is identified.
     personal = models.BooleanField(default=False)
     largest_answer = models.PositiveIntegerField(default=LARGEST_ANSWER)  # bytes

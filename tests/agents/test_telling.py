@@ -2,12 +2,13 @@
 
 from django.test import TestCase
 
-from agents.actions import REPLY
+from agents.actions import CLARIFY, REPLY
 from agents.models import ToolKind
 from agents.prompting import Line
 from tests.agents.test_guarding import AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
+from tests.toolserver import business
 
 RESULT = {"state": "done", "summary": "Burger Yard says: ready in 15 minutes.", "facts": {}}
 NOTE = "I have started that."
@@ -52,3 +53,59 @@ class TellingTests(AgentMixin, TestCase):
         self.engine.will(says("Ready in 15 minutes."))
         other = Line("tool", name="look_up", result=RESULT)
         assert (await self.finished(ASKED, BEGUN, other)).action.reply == "Ready in 15 minutes."
+
+
+TEMPLATE = "Order {id} is {status}. {courier} brings it. It costs ${total}."
+ORDER = Line("customer", "Where is my order 7?")
+
+
+class ToolTests(AgentMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        super().setUpTestData()
+        cls.tool.result_template = TEMPLATE
+        cls.tool.save()
+        asks = {"confirmation": "Really?", "occasions": "cancel"}
+        make_tool(name="cancel", url="/cancel/", parameters={"type": "object"}, **asks)
+        cls.release = make_release(tools=["look_up", "cancel"], limits={"quote_rules": True})
+        cls.wording = make_release(tools=["look_up"])
+
+    async def told(self, answer, *lines, **fields):
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = answer
+            self.engine.will(calls("look_up"), says("In the model's words."))
+            return (await self.finished(*(lines or [ORDER]), **fields)).action
+
+    async def test_a_result_is_told_by_the_template(self):
+        action = await self.told(b'{"id": 7, "status": "late", "courier": "Luis", "total": 16.5}')
+        assert action.reply == "Order 7 is late. Luis brings it. It costs $16.50."
+        assert len(self.engine.requests) == 1
+
+    async def test_sentences_without_a_value_are_left_out(self):
+        action = await self.told(b'{"id": 7, "status": "late", "courier": null}')
+        assert action.reply == "Order 7 is late."
+        action = await self.told(b'{"other": 1}')
+        assert action.reply == "In the model's words."
+
+    async def test_braces_in_what_a_tool_told_are_no_places_to_fill(self):
+        action = await self.told(b'{"id": "{status}", "status": "<b>late</b>"}')
+        assert action.reply == "Order {status} is <b>late</b>."
+
+    async def test_what_the_business_refuses_is_told(self):
+        action = await self.told(b'{"error": "no such order."}')
+        assert (action.name, "did not work: no such order. Check" in action.reply) == (
+            CLARIFY,
+            True,
+        )
+
+    async def test_errors_of_our_own_are_the_model_s_to_word(self):
+        assert (await self.told(b"[]")).reply == "In the model's words."
+
+    async def test_where_more_is_to_be_done_the_model_goes_on(self):
+        asked = Line("customer", "Please cancel my order 7.")
+        action = await self.told(b'{"id": 7, "status": "late"}', asked)
+        assert action.reply == "In the model's words."
+
+    async def test_a_release_that_words_rules_words_results(self):
+        action = await self.told(b'{"id": 7, "status": "late"}', release=self.wording)
+        assert action.reply == "In the model's words."

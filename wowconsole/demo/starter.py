@@ -21,7 +21,7 @@ from agents.prompting import Line, Rule, build_messages
 from knowledge.embedding import embed_passages, embed_queries
 from wowconsole.demo.content import read
 
-RULES_SHOWN = 1  # as the starter's release reads them
+RULES_SHOWN = 3
 HELD_OUT_SHARE = 0.15  # of rules and of practice rows: the model never sees them
 KNOWN_AMONG_FOUND = 0.9  # share of rows whose rule is shown even if search missed it
 SEED = 17
@@ -113,7 +113,7 @@ def _row(sample: Sample, shelf: Shelf, dice: random.Random) -> Row:
     )
     messages = build_messages(
         prompt="default",
-        tools=[*read("tools.json"), *read("plans.json")],
+        tools=read("tools.json"),
         rules=rules,
         lines=[*_earlier(shelf, dice), *sample.lines] if len(sample.lines) == 1 else sample.lines,
     )

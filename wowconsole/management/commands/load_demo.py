@@ -93,7 +93,8 @@ def load_orders() -> None:
 def load_tools() -> None:
     for tool in read("tools.json"):
         fields = {name: tool[name] for name in ("description", "method", "parameters")}
-        fields |= {name: tool.get(name, "") for name in ("confirmation", "occasions")}
+        worded = ("confirmation", "occasions", "result_template")
+        fields |= {name: tool.get(name, "") for name in worded}
         fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
         if not Tool.objects.filter(name=tool["name"]).exists():
             save_tool(tool=Tool(name=tool["name"], **fields), by=None, note="The demo's own")
