@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.actions import REPLY, DialogueAction
-from agents.models import Composition
+from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
+from agents.models import Composition, Tool
 from agents.prompting import Line, Rule
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 CLOSE_ENOUGH = 0.6  # share of a rule's words that a styled reply has to keep
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _WORD = re.compile(r"[a-z0-9']+|[\u4e00-\u9fff]", re.IGNORECASE)
 
 
@@ -55,20 +56,24 @@ def composed_early(
     lines: Sequence[Line],
     *,
     has_called: bool,
+    told: str = "",
 ) -> DialogueAction | None:
     """Return the action with the rules as its reply, where that is known before one is written.
 
     `cited` are the rules that it names, with their composition. None: the model writes on.
-    A quoted rule does not tell what came of a call, so then the model does.
+    A quoted rule does not tell what came of a call, so then the model does, unless the tool's
+    template has `told` it.
     """
+    if told and not cited and action.name in (REPLY, CLARIFY, CLOSE):
+        return replace(action, name=REPLY, reply=told)
     if action.name != REPLY or not cited:
         return None
     strict = any(mode == Composition.STRICT for _, mode in cited)
-    quoted = len(cited) == 1 and cited[0][1] == Composition.QUOTED and not has_called
-    if not strict and not quoted:
+    one = len(cited) == 1 and cited[0][1] == Composition.QUOTED
+    if not strict and not (one and (told or not has_called)):
         return None
     worded = as_written([rule for rule, _ in cited], lines)
-    text = worded.text
+    text = worded.text if strict or not told else f"{told}\n{worded.text}"
     if strict and has_called and not FIELD.search(cited[0][0].content):
         text = "\n".join([text, *_told(lines)])
     return replace(action, reply="" if worded.missing else text)
@@ -79,6 +84,29 @@ def _told(lines: Sequence[Line]) -> list[str]:
     calls = [line for line in lines if line.role == "tool"]
     told = dict(scalars(calls[-1].result)) if calls else {}
     return [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in told.items()]
+
+
+def told_by_tool(tools: Mapping[str, Tool], lines: Sequence[Line]) -> str:
+    """Return the last line's result in the words of its tool's template, "" where it has none."""
+    last = lines[-1] if lines else None
+    tool = tools.get(last.name) if last and last.role == "tool" else None
+    if last is None or tool is None or "error" in last.result:
+        return ""
+    return filled(tool.result_template, last.result)
+
+
+def filled(template: str, result: Mapping[str, Any]) -> str:
+    """Return a template with the {fields} of a result, less the sentences that lack one."""
+    known = {name: _written(value) for name, value in scalars(result)}
+    return " ".join(
+        FIELD.sub(lambda place: known[place[1]], sentence)
+        for sentence in _SENTENCE.split(template)
+        if sentence and known.keys() >= set(FIELD.findall(sentence))
+    )
+
+
+def _written(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def missing_fields(rules: Sequence[Rule], lines: Sequence[Line]) -> list[str]:

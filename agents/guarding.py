@@ -8,7 +8,7 @@ from agents.happenings import Step
 from agents.models import Composition
 from agents.promising import Grounds, Source
 from agents.prompting import Line, Rule
-from agents.turning import Running, with_sources
+from agents.turning import Running, told_of, with_sources
 
 
 def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction | None:
@@ -43,13 +43,12 @@ def _mode(turn: Running, rule: Rule) -> str:
 
 def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
     """Put the rules' own words in place of a model's where their composition wants that."""
-    cited = turn.cited(action)
-    if action.name != REPLY or not cited:
-        return action
-    called = bool(turn.made)
+    cited, called, told = turn.cited(action), bool(turn.made), told_of(turn)
     pairs = [(rule, _mode(turn, rule)) for rule in cited]
-    if early := composing.composed_early(action, pairs, turn.lines, has_called=called):
+    if early := composing.composed_early(action, pairs, turn.lines, has_called=called, told=told):
         return early
+    if action.name != REPLY:
+        return action
     styled = [rule for rule, mode in pairs if mode == Composition.STYLED]
     if styled and not called and not all(composing.is_close(action.reply, r) for r in styled):
         return replace(action, reply=composing.as_written(cited, turn.lines).text)
@@ -58,8 +57,10 @@ def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
 
 def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     """Return what the reply says without a source; a rule said as written has one."""
+    told = told_of(turn)
     written = [composing.as_written([rule], turn.lines).text for rule in turn.cited(action)]
-    if action.name not in BUILT_IN or action.reply in (*written, "\n".join(written)):
+    known = [*written, "\n".join(written), told, *(f"{told}\n{text}" for text in written)]
+    if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
     problems = _unsourced(turn, action, turn.cited(action))
     if copied := _copied(turn, action):

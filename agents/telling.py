@@ -5,19 +5,16 @@ job's as the job sums it up, a tool's by the tool's template. A small model leav
 what was found; without it the reply is right, and comes a model call sooner.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from agents import composing, occasions
+from agents import occasions
 from agents.actions import CLARIFY, REPLY, DialogueAction
 from agents.models import Composition, Tool, ToolKind
 from agents.prompting import Line
-from agents.turning import Running
+from agents.turning import Running, told_of
 
 REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
 _OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
 
 def as_told(turn: Running) -> DialogueAction | None:
@@ -41,20 +38,6 @@ def words_of_job(turn: Running) -> str:
     return str(last.result.get("summary") or last.result.get("note") or "")
 
 
-def filled(template: str, result: Mapping[str, Any]) -> str:
-    """Return a template with the {fields} of a result, less the sentences that lack one."""
-    known = {name: _written(value) for name, value in composing.scalars(result)}
-    return " ".join(
-        composing.FIELD.sub(lambda place: known[place[1]], sentence)
-        for sentence in _SENTENCE.split(template)
-        if sentence and known.keys() >= set(composing.FIELD.findall(sentence))
-    )
-
-
-def _written(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
 def _of_tool(turn: Running) -> DialogueAction | None:
     last, tool = _last_call(turn)
     if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
@@ -63,14 +46,19 @@ def _of_tool(turn: Running) -> DialogueAction | None:
         own = tool.name in error or error.startswith(_OWN_ERRORS)
         words = "" if own else REFUSED.format(error=error.rstrip("."))
         return DialogueAction(CLARIFY, words, "As the tool refused") if words else None
-    if not tool.is_irreversible and _has_more_to_do(turn):
+    words = told_of(turn)
+    if not words or (not tool.is_irreversible and _has_more_to_do(turn)):
         return None
-    words = filled(tool.result_template, last.result)
-    return DialogueAction(REPLY, words, "As the tool told") if words else None
+    return DialogueAction(REPLY, words, "As the tool told")
 
 
 def _has_more_to_do(turn: Running) -> bool:
-    """Say whether somebody has spoken of what another tool does: to look up was a step to it."""
+    """Say whether to look something up may have been a step only: to a rule, or to a deed.
+
+    Then the model goes on, and its reply is what was told and the rule that it cites.
+    """
+    if turn.rules:
+        return True
     others = [tool for tool in turn.tools.values() if tool.name not in turn.made]
     return any(occasions.offers(others, turn.lines, turn.rules).values())
 

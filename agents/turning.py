@@ -17,7 +17,7 @@ from agents.budgeting import Budget, Spent
 from agents.gating import Gate
 from agents.grounding import grounded, invents
 from agents.happenings import Delta, Step, TurnContext
-from agents.models import Tool, as_json, released
+from agents.models import Composition, Tool, as_json, released
 from agents.prompting import LINES_SHOWN, Line, Message, Rule, ask_again, build_messages
 from agents.streaming import ReplyStream
 from knowledge.models import Revision
@@ -211,8 +211,15 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
         return None
     release = turn.context.release
     cited = [(rule, release.composition_of(rule.risk)) for rule in turn.cited(decided)]
-    called = bool(turn.made)
-    return composing.composed_early(decided, cited, turn.lines, has_called=called)
+    return composing.composed_early(
+        decided, cited, turn.lines, has_called=bool(turn.made), told=told_of(turn)
+    )
+
+
+def told_of(turn: Running) -> str:
+    """Return what the last call told, by its tool's template, where the release speaks so."""
+    quotes = turn.context.release.composition_of("low") == Composition.QUOTED
+    return composing.told_by_tool(turn.tools, turn.lines) if quotes and turn.made else ""
 
 
 def _note(step: Step, completion: engines.Completion) -> None:

@@ -2,10 +2,10 @@
 
 from django.test import TestCase
 
-from agents.actions import CLARIFY, REPLY
+from agents.actions import CLARIFY, HANDOFF, REPLY
 from agents.models import ToolKind
 from agents.prompting import Line
-from tests.agents.test_guarding import AgentMixin
+from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
 from tests.toolserver import business
@@ -101,10 +101,25 @@ class ToolTests(AgentMixin, TestCase):
     async def test_errors_of_our_own_are_the_model_s_to_word(self):
         assert (await self.told(b"[]")).reply == "In the model's words."
 
-    async def test_where_more_is_to_be_done_the_model_goes_on(self):
+    async def test_where_more_may_be_done_the_model_is_asked_but_does_not_word_it(self):
         asked = Line("customer", "Please cancel my order 7.")
         action = await self.told(b'{"id": 7, "status": "late"}', asked)
-        assert action.reply == "In the model's words."
+        assert (action.reply, len(self.engine.requests)) == ("Order 7 is late.", 2)
+
+    async def test_a_rule_that_is_cited_stands_behind_what_was_told(self):
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"id": 7, "status": "late"}'
+            cites = says("Something else: $99.", knowledge=[self.unit.pk])
+            self.engine.will(calls("look_up"), cites)
+            action = (await self.finished()).action
+        assert (action.reply, action.knowledge) == (f"Order 7 is late.\n{RULE}", [self.unit.pk])
+
+    async def test_a_model_may_still_hand_over(self):
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"id": 7, "status": "late"}'
+            self.engine.will(calls("look_up"), says("A colleague comes.", HANDOFF))
+            action = (await self.finished()).action
+        assert (action.name, action.reply) == (HANDOFF, "A colleague comes.")
 
     async def test_a_release_that_words_rules_words_results(self):
         action = await self.told(b'{"id": 7, "status": "late"}', release=self.wording)
