@@ -19,6 +19,7 @@ from agents.models import Tool, ToolKind
 # Many servers undo escapes before they choose the view, and step up at dots.
 LEADS_ELSEWHERE = re.compile(r"[/\\]|^\.{0,2}$")
 CUSTOMER_HEADER = "X-Customer"  # of an identified customer, the site's own id, percent-encoded
+NOT_IDENTIFIED = "the customer is not identified"
 PLACE = re.compile(r"\{[^{}]*\}")
 
 
@@ -78,7 +79,7 @@ async def _answer(
 
 def _refusal(tool: Tool, arguments: dict[str, Any], identified: bool) -> dict[str, Any] | None:
     if tool.personal and not identified:
-        return {"error": "the customer is not identified"}
+        return {"error": NOT_IDENTIFIED}
     return _wrong_arguments(tool, arguments)
 
 

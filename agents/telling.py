@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, REPLY, DialogueAction
+from agents.calling import NOT_IDENTIFIED
 from agents.models import Composition, Tool, ToolKind
 from agents.prompting import Line
 from agents.turning import Running, told_of
 
 REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
-_OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
+SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask once more."
+OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
 
 
 def as_told(turn: Running) -> DialogueAction | None:
@@ -43,13 +45,20 @@ def _of_tool(turn: Running) -> DialogueAction | None:
     if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
         return None
     if error := str(last.result.get("error", "")):
-        own = tool.name in error or error.startswith(_OWN_ERRORS)
-        words = "" if own else REFUSED.format(error=error.rstrip("."))
+        words = _refused(tool, error)
         return DialogueAction(CLARIFY, words, "As the tool refused") if words else None
     words = told_of(turn)
     if not words or (not tool.is_irreversible and _has_more_to_do(turn)):
         return None
     return DialogueAction(REPLY, words, "As the tool told")
+
+
+def _refused(tool: Tool, error: str) -> str:
+    if error == NOT_IDENTIFIED:
+        return SIGN_IN
+    if tool.name in error or error.startswith(OWN_ERRORS):
+        return ""
+    return REFUSED.format(error=error.rstrip("."))
 
 
 def _has_more_to_do(turn: Running) -> bool:

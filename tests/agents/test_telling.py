@@ -2,8 +2,9 @@
 
 from django.test import TestCase
 
+from agents import telling
 from agents.actions import CLARIFY, HANDOFF, REPLY
-from agents.models import ToolKind
+from agents.models import Tool, ToolKind
 from agents.prompting import Line
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
@@ -97,6 +98,13 @@ class ToolTests(AgentMixin, TestCase):
             CLARIFY,
             True,
         )
+
+    async def test_who_is_not_signed_in_is_asked_to(self):
+        await Tool.objects.filter(pk=self.tool.pk).aupdate(personal=True)
+        action = await self.told(b"{}")
+        assert (action.name, action.reply) == (CLARIFY, telling.SIGN_IN)
+        action = await self.told(b'{"id": 7, "status": "late"}', customer="owen")
+        assert action.reply == "Order 7 is late."
 
     async def test_errors_of_our_own_are_the_model_s_to_word(self):
         assert (await self.told(b"[]")).reply == "In the model's words."
