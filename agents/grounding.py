@@ -37,8 +37,8 @@ def _limited(
         if "pattern" not in schema:
             continue
         used = [arguments.get(name) for arguments in made] if len(properties) == 1 else []
-        identifiers = dict.fromkeys(_identifiers(schema["pattern"], dialogue))
-        known = [identifier for identifier in identifiers if identifier not in used]
+        named = dict.fromkeys(identifiers(schema["pattern"], dialogue))
+        known = [identifier for identifier in named if identifier not in used]
         if not known:
             return None
         properties[name] = {"enum": known}
@@ -57,7 +57,7 @@ def invents(arguments: dict[str, Any], tool: dict[str, Any]) -> bool:
     )
 
 
-def _identifiers(pattern: str, dialogue: str) -> Iterator[str]:
+def identifiers(pattern: str, dialogue: str) -> Iterator[str]:
     """Yield what matches, newest first; customers write "gw1042" for GW1042."""
     bare = pattern.removeprefix("^").removesuffix("$")
     found = re.finditer(rf"(?<!\w)(?:{bare})(?!\w)", dialogue, flags=re.IGNORECASE)

@@ -10,7 +10,16 @@ from collections.abc import AsyncIterator, Sequence
 
 from asgiref.sync import sync_to_async
 
-from agents import acting, confirming, degrading, engines, guarding, telling, turning
+from agents import (
+    acting,
+    confirming,
+    degrading,
+    engines,
+    guarding,
+    proposing,
+    telling,
+    turning,
+)
 from agents.actions import DialogueAction
 from agents.budgeting import STEPS as MOST_STEPS
 from agents.calling import Delegate
@@ -66,8 +75,22 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     await turning.show_found(turn, found)
     async for happening in _call_confirmed(turn):
         yield happening
+    if asked := _proposed(turn):
+        yield asked
+        return
     async for happening in _until_finished(turn):
         yield happening
+
+
+def _proposed(turn: Running) -> Finished | None:
+    """Ask at once for a yes to what the customer asked for in so many words."""
+    call = proposing.proposed(turn)
+    return _asking(turn, call) if call else None
+
+
+def _asking(turn: Running, call: DialogueAction) -> Finished:
+    asked = confirming.question(turn.tools[call.name], call)
+    return Finished(asked, pending=Call(call.name, call.arguments))
 
 
 async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
@@ -112,8 +135,7 @@ async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
     tool = turn.tools[action.name]
     if tool.confirmation:
         yield step
-        asked = confirming.question(tool, action)
-        yield Finished(asked, pending=Call(action.name, action.arguments))
+        yield _asking(turn, action)
         return
     async for happening in _call(turn, action, step, action.reply):
         yield happening

@@ -62,6 +62,11 @@ def reason(tool: Tool, lines: Sequence[Line], rules: Sequence[Rule]) -> str:
     return ""
 
 
+def asked_for(tool: Tool, text: str) -> bool:
+    """Say whether a customer's message speaks of what the tool does, and does not deny it."""
+    return bool(_affirmed(_pattern(tuple(words_of(tool))), plain(text)))
+
+
 def _affirmed(deeds: re.Pattern[str], text: str) -> str:
     for sentence in sentences(text):
         if (found := deeds.search(sentence)) and not DENIES.search(sentence):
