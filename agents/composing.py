@@ -64,8 +64,8 @@ def composed_early(
     A quoted rule does not tell what came of a call, so then the model does, unless the tool's
     template has `told` it.
     """
-    if told and not cited and action.name in (REPLY, CLARIFY, CLOSE):
-        return replace(action, name=REPLY, reply=told)
+    if told and (action.name in (CLARIFY, CLOSE) or (action.name == REPLY and not cited)):
+        return replace(action, name=REPLY, reply=told, knowledge=[])
     if action.name != REPLY or not cited:
         return None
     strict = any(mode == Composition.STRICT for _, mode in cited)

@@ -1,11 +1,12 @@
 """A job's own words are the reply where the release says rules in theirs."""
 
-from django.test import TestCase
+from django.test import SimpleTestCase, TestCase
 
 from agents import telling
-from agents.actions import CLARIFY, HANDOFF, REPLY
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
+from agents.composing import composed_early
 from agents.models import Tool, ToolKind
-from agents.prompting import Line
+from agents.prompting import Line, Rule
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
@@ -132,3 +133,14 @@ class ToolTests(AgentMixin, TestCase):
     async def test_a_release_that_words_rules_words_results(self):
         action = await self.told(b'{"id": 7, "status": "late"}', release=self.wording)
         assert action.reply == "In the model's words."
+
+
+class ComposedTests(SimpleTestCase):
+    def test_a_check_that_is_announced_after_the_check_is_what_was_told(self):
+        rule = Rule(1, "When?", "Never.", "low", 0.9)
+        for name in (CLARIFY, CLOSE):
+            action = DialogueAction(name, "Let me check.", "", [1])
+            early = composed_early(
+                action, [(rule, "quoted")], [], has_called=True, told="Order 7 is late."
+            )
+            assert (early.name, early.reply, early.knowledge) == (REPLY, "Order 7 is late.", [])

@@ -96,7 +96,8 @@ def _cancel(order: DemoOrder, asked: dict[str, Any]) -> Order:
 
 
 def _set_status(order: DemoOrder, status: str, note: str = "") -> None:
-    order.data = {**order.data, "status": status, "note": note or order.data["note"]}
+    changed = {"status": status, "note": note or order.data["note"], "eta_minutes": None}
+    order.data = {**order.data, **changed}
     order.save(update_fields=["data"])
 
 

@@ -136,7 +136,7 @@ def load_release(by: User) -> None:
             by=by,
             name="starter-1",
             version=starter,
-            tools=[tool["name"] for tool in read("tools.json")],
+            tools=[tool["name"] for tool in [*read("tools.json"), *read("plans.json")]],
             quote_rules=True,
             budget={"rules": RULES_READ},
         )

@@ -16,11 +16,18 @@ function facts(values) {
 }
 
 export function actionCard(event) {
-  const result = event.result || {}, failed = result.error || result.detail;
+  // What was begun as a job has a card of its own.
+  const result = event.result && !event.result.job ? event.result : {};
+  const failed = result.error || result.detail;
   const item = make("li", failed ? "card failed" : "card");
   item.append(make("h3", "", words.actions[event.name] || readable(event.name)));
   item.append(facts({ ...event.arguments, ...result }));
   return item;
+}
+
+// A summary says it all in words; the outcome's name is for programs.
+function told(result) {
+  return result.summary ? { summary: result.summary } : result;
 }
 
 const UNDER_WAY = ["queued", "running", "waiting"];
@@ -34,7 +41,7 @@ export function jobCard(event, cancel) {
   line.append(stateOf(event));
   item.append(line);
   if (open) item.append(button("tool", words.cancel_job, cancel));
-  else if (event.result) item.append(facts(event.result));
+  else if (event.result) item.append(facts(told(event.result)));
   return item;
 }
 
