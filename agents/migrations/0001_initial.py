@@ -8,166 +8,88 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
     dependencies = [
-        ("knowledge", "0001_initial"),
+        ('knowledge', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name="ModelVersion",
+            name='ModelVersion',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ("name", models.SlugField(max_length=80, unique=True)),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[("base", "Base model"), ("adapter", "LoRA adapter")], max_length=8
-                    ),
-                ),
-                ("folder", models.CharField(blank=True, max_length=500)),
-                ("sha256", models.CharField(blank=True, max_length=64)),
-                ("description", models.CharField(blank=True, max_length=300)),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                ),
-                (
-                    "base",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="adapters",
-                        to="agents.modelversion",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('name', models.SlugField(max_length=80, unique=True)),
+                ('kind', models.CharField(choices=[('base', 'Base model'), ('adapter', 'LoRA adapter')], max_length=8)),
+                ('folder', models.CharField(blank=True, max_length=500)),
+                ('sha256', models.CharField(blank=True, max_length=64)),
+                ('description', models.CharField(blank=True, max_length=300)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('base', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='adapters', to='agents.modelversion')),
             ],
             options={
-                "ordering": ["-created_at", "-pk"],
+                'ordering': ['-created_at', '-pk'],
             },
         ),
         migrations.CreateModel(
-            name="Release",
+            name='Release',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ("name", models.SlugField(max_length=80, unique=True)),
-                ("prompt", models.CharField(default="default", max_length=80)),
-                ("tools", models.JSONField(default=list)),
-                ("limits", models.JSONField(blank=True, default=dict)),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                ),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "version",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="releases",
-                        to="agents.modelversion",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('name', models.SlugField(max_length=80, unique=True)),
+                ('prompt', models.CharField(default='default', max_length=80)),
+                ('tools', models.JSONField(default=list)),
+                ('limits', models.JSONField(blank=True, default=dict)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='releases', to='agents.modelversion')),
             ],
             options={
-                "ordering": ["-created_at", "-pk"],
+                'ordering': ['-created_at', '-pk'],
             },
         ),
         migrations.CreateModel(
-            name="Promotion",
+            name='Promotion',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("reason", models.CharField(blank=True, max_length=300)),
-                ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                (
-                    "by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "release",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="promotions",
-                        to="agents.release",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reason', models.CharField(blank=True, max_length=300)),
+                ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                ('release', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='agents.release')),
             ],
             options={
-                "ordering": ["-pk"],
-                "get_latest_by": "pk",
+                'ordering': ['-pk'],
+                'get_latest_by': 'pk',
             },
         ),
         migrations.CreateModel(
-            name="Tool",
+            name='Tool',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("name", models.SlugField(max_length=40, unique=True)),
-                ("description", models.CharField(max_length=200)),
-                (
-                    "method",
-                    models.CharField(choices=[("GET", "GET"), ("POST", "POST")], max_length=4),
-                ),
-                ("url", models.CharField(max_length=500)),
-                ("parameters", models.JSONField(default=dict)),
-                ("token_setting", models.CharField(blank=True, max_length=80)),
-                ("timeout_seconds", models.PositiveSmallIntegerField(default=5)),
-                ("confirmation", models.CharField(blank=True, max_length=200)),
-                ("is_active", models.BooleanField(default=True)),
-                (
-                    "scenes",
-                    models.ManyToManyField(blank=True, related_name="tools", to="knowledge.scene"),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.SlugField(max_length=40, unique=True)),
+                ('description', models.CharField(max_length=200)),
+                ('method', models.CharField(choices=[('GET', 'GET'), ('POST', 'POST')], max_length=4)),
+                ('url', models.CharField(max_length=500)),
+                ('parameters', models.JSONField(default=dict)),
+                ('token_setting', models.CharField(blank=True, max_length=80)),
+                ('timeout_seconds', models.PositiveSmallIntegerField(default=5)),
+                ('confirmation', models.CharField(blank=True, max_length=200)),
+                ('is_active', models.BooleanField(default=True)),
+                ('scenes', models.ManyToManyField(blank=True, related_name='tools', to='knowledge.scene')),
             ],
             options={
-                "ordering": ["name"],
+                'ordering': ['name'],
             },
         ),
         migrations.AddConstraint(
-            model_name="modelversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["base", "adapter"])), name="model_kind_known"
-            ),
+            model_name='modelversion',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['base', 'adapter'])), name='model_kind_known'),
         ),
         migrations.AddConstraint(
-            model_name="modelversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("base__isnull", True), ("kind", "base")),
-                    models.Q(("base__isnull", False), ("kind", "adapter")),
-                    _connector="OR",
-                ),
-                name="model_adapter_has_base",
-            ),
+            model_name='modelversion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('base__isnull', True), ('kind', 'base')), models.Q(('base__isnull', False), ('kind', 'adapter')), _connector='OR'), name='model_adapter_has_base'),
         ),
     ]

@@ -5,67 +5,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("agents", "0002_releases_never_change"),
-        ("knowledge", "0002_history_never_changes"),
+        ('agents', '0002_releases_never_change'),
+        ('knowledge', '0002_history_never_changes'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="tool",
-            name="cost_per_call",
-            field=models.DecimalField(decimal_places=6, default=Decimal("0"), max_digits=12),
+            model_name='tool',
+            name='cost_per_call',
+            field=models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=12),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="kind",
-            field=models.CharField(
-                choices=[
-                    ("http", "HTTP endpoint"),
-                    ("mcp", "Tool of an MCP server"),
-                    ("subagent", "Sub-agent"),
-                ],
-                default="http",
-                max_length=8,
-            ),
+            model_name='tool',
+            name='kind',
+            field=models.CharField(choices=[('http', 'HTTP endpoint'), ('mcp', 'Tool of an MCP server'), ('subagent', 'Sub-agent')], default='http', max_length=8),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="largest_answer",
+            model_name='tool',
+            name='largest_answer',
             field=models.PositiveIntegerField(default=16384),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="personal",
+            model_name='tool',
+            name='personal',
             field=models.BooleanField(default=False),
         ),
         migrations.AlterField(
-            model_name="tool",
-            name="url",
+            model_name='tool',
+            name='url',
             field=models.CharField(blank=True, max_length=500),
         ),
         migrations.AddConstraint(
-            model_name="tool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["http", "mcp", "subagent"])),
-                name="tool_kind_known",
-            ),
+            model_name='tool',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['http', 'mcp', 'subagent'])), name='tool_kind_known'),
         ),
         migrations.AddConstraint(
-            model_name="tool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "http"), _negated=True),
-                    models.Q(("url", ""), _negated=True),
-                    _connector="OR",
-                ),
-                name="tool_url_when_http",
-            ),
+            model_name='tool',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'http'), _negated=True), models.Q(('url', ''), _negated=True), _connector='OR'), name='tool_url_when_http'),
         ),
         migrations.AddConstraint(
-            model_name="tool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cost_per_call__gte", 0)), name="tool_cost_not_negative"
-            ),
+            model_name='tool',
+            constraint=models.CheckConstraint(condition=models.Q(('cost_per_call__gte', 0)), name='tool_cost_not_negative'),
         ),
     ]

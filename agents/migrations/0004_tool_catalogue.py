@@ -8,256 +8,179 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("agents", "0003_tool_kinds"),
-        ("knowledge", "0002_history_never_changes"),
+        ('agents', '0003_tool_kinds'),
+        ('knowledge', '0002_history_never_changes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name="ToolCall",
+            name='ToolCall',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ("revision", models.PositiveIntegerField()),
-                ("request", models.JSONField()),
-                ("result", models.JSONField()),
-                ("milliseconds", models.FloatField()),
-                ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('revision', models.PositiveIntegerField()),
+                ('request', models.JSONField()),
+                ('result', models.JSONField()),
+                ('milliseconds', models.FloatField()),
+                ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
-                "ordering": ["-pk"],
+                'ordering': ['-pk'],
             },
         ),
         migrations.CreateModel(
-            name="ToolFixture",
+            name='ToolFixture',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ("arguments", models.JSONField()),
-                ("digest", models.CharField(editable=False, max_length=64)),
-                ("result", models.JSONField()),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('arguments', models.JSONField()),
+                ('digest', models.CharField(editable=False, max_length=64)),
+                ('result', models.JSONField()),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
-                "ordering": ["-pk"],
+                'ordering': ['-pk'],
             },
         ),
         migrations.CreateModel(
-            name="ToolRevision",
+            name='ToolRevision',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("number", models.PositiveIntegerField()),
-                ("data", models.JSONField()),
-                ("note", models.CharField(blank=True, max_length=200)),
-                ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveIntegerField()),
+                ('data', models.JSONField()),
+                ('note', models.CharField(blank=True, max_length=200)),
+                ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
-                "ordering": ["-number"],
+                'ordering': ['-number'],
             },
         ),
         migrations.AddField(
-            model_name="release",
-            name="tool_revisions",
+            model_name='release',
+            name='tool_revisions',
             field=models.JSONField(blank=True, default=dict),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="approved",
+            model_name='tool',
+            name='approved',
             field=models.JSONField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="held_at",
+            model_name='tool',
+            name='held_at',
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="key_argument",
+            model_name='tool',
+            name='key_argument',
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="offered",
+            model_name='tool',
+            name='offered',
             field=models.JSONField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="pin",
+            model_name='tool',
+            name='pin',
             field=models.CharField(blank=True, max_length=64),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="remote_name",
+            model_name='tool',
+            name='remote_name',
             field=models.CharField(blank=True, max_length=128),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="revision",
+            model_name='tool',
+            name='revision',
             field=models.PositiveIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name="tool",
-            name="uses_fixtures",
+            model_name='tool',
+            name='uses_fixtures',
             field=models.BooleanField(default=False),
         ),
         migrations.AlterField(
-            model_name="tool",
-            name="method",
-            field=models.CharField(
-                choices=[("GET", "GET"), ("POST", "POST")], default="POST", max_length=4
-            ),
+            model_name='tool',
+            name='method',
+            field=models.CharField(choices=[('GET', 'GET'), ('POST', 'POST')], default='POST', max_length=4),
         ),
         migrations.CreateModel(
-            name="MCPServer",
+            name='MCPServer',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("name", models.SlugField(max_length=40, unique=True)),
-                ("url", models.CharField(max_length=500)),
-                ("token_setting", models.CharField(blank=True, max_length=80)),
-                ("timeout_seconds", models.PositiveSmallIntegerField(default=10)),
-                ("is_active", models.BooleanField(default=True)),
-                ("listing", models.JSONField(default=list)),
-                ("listed_at", models.DateTimeField(null=True)),
-                ("error", models.CharField(blank=True, max_length=300)),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                ),
-                (
-                    "changed_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.SlugField(max_length=40, unique=True)),
+                ('url', models.CharField(max_length=500)),
+                ('token_setting', models.CharField(blank=True, max_length=80)),
+                ('timeout_seconds', models.PositiveSmallIntegerField(default=10)),
+                ('is_active', models.BooleanField(default=True)),
+                ('listing', models.JSONField(default=list)),
+                ('listed_at', models.DateTimeField(null=True)),
+                ('error', models.CharField(blank=True, max_length=300)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('changed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                "ordering": ["name"],
+                'ordering': ['name'],
             },
         ),
         migrations.AddField(
-            model_name="tool",
-            name="server",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="tools",
-                to="agents.mcpserver",
-            ),
+            model_name='tool',
+            name='server',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tools', to='agents.mcpserver'),
         ),
         migrations.AddConstraint(
-            model_name="tool",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("kind", "mcp"),
-                        ("server__isnull", False),
-                        models.Q(("remote_name", ""), _negated=True),
-                    ),
-                    models.Q(models.Q(("kind", "mcp"), _negated=True), ("server__isnull", True)),
-                    _connector="OR",
-                ),
-                name="tool_server_when_mcp",
-            ),
+            model_name='tool',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'mcp'), ('server__isnull', False), models.Q(('remote_name', ''), _negated=True)), models.Q(models.Q(('kind', 'mcp'), _negated=True), ('server__isnull', True)), _connector='OR'), name='tool_server_when_mcp'),
         ),
         migrations.AddConstraint(
-            model_name="tool",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "mcp")),
-                fields=("server", "remote_name"),
-                name="tool_of_server_once",
-            ),
+            model_name='tool',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'mcp')), fields=('server', 'remote_name'), name='tool_of_server_once'),
         ),
         migrations.AddField(
-            model_name="toolcall",
-            name="by",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-            ),
+            model_name='toolcall',
+            name='by',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name="toolcall",
-            name="tool",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="test_calls",
-                to="agents.tool",
-            ),
+            model_name='toolcall',
+            name='tool',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='test_calls', to='agents.tool'),
         ),
         migrations.AddField(
-            model_name="toolfixture",
-            name="call",
-            field=models.ForeignKey(
-                null=True, on_delete=django.db.models.deletion.PROTECT, to="agents.toolcall"
-            ),
+            model_name='toolfixture',
+            name='call',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='agents.toolcall'),
         ),
         migrations.AddField(
-            model_name="toolfixture",
-            name="created_by",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-            ),
+            model_name='toolfixture',
+            name='created_by',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name="toolfixture",
-            name="tool",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="fixtures",
-                to="agents.tool",
-            ),
+            model_name='toolfixture',
+            name='tool',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fixtures', to='agents.tool'),
         ),
         migrations.AddField(
-            model_name="toolrevision",
-            name="by",
-            field=models.ForeignKey(
-                null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-            ),
+            model_name='toolrevision',
+            name='by',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name="toolrevision",
-            name="tool",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="revisions",
-                to="agents.tool",
-            ),
+            model_name='toolrevision',
+            name='tool',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='agents.tool'),
         ),
         migrations.AddConstraint(
-            model_name="toolfixture",
-            constraint=models.UniqueConstraint(
-                fields=("tool", "digest"), name="fixture_per_arguments"
-            ),
+            model_name='toolfixture',
+            constraint=models.UniqueConstraint(fields=('tool', 'digest'), name='fixture_per_arguments'),
         ),
         migrations.AddConstraint(
-            model_name="toolrevision",
-            constraint=models.UniqueConstraint(
-                fields=("tool", "number"), name="tool_revision_number_once"
-            ),
+            model_name='toolrevision',
+            constraint=models.UniqueConstraint(fields=('tool', 'number'), name='tool_revision_number_once'),
         ),
     ]

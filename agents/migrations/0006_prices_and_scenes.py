@@ -7,59 +7,40 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("agents", "0005_tool_history_never_changes"),
-        ("knowledge", "0002_history_never_changes"),
+        ('agents', '0005_tool_history_never_changes'),
+        ('knowledge', '0002_history_never_changes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="modelversion",
-            name="input_price",
-            field=models.DecimalField(decimal_places=4, default=Decimal("0"), max_digits=10),
+            model_name='modelversion',
+            name='input_price',
+            field=models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=10),
         ),
         migrations.AddField(
-            model_name="modelversion",
-            name="output_price",
-            field=models.DecimalField(decimal_places=4, default=Decimal("0"), max_digits=10),
+            model_name='modelversion',
+            name='output_price',
+            field=models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=10),
         ),
         migrations.AddField(
-            model_name="promotion",
-            name="scene",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="promotions",
-                to="knowledge.scene",
-            ),
+            model_name='promotion',
+            name='scene',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='knowledge.scene'),
         ),
         migrations.AlterField(
-            model_name="promotion",
-            name="release",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="promotions",
-                to="agents.release",
-            ),
+            model_name='promotion',
+            name='release',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='agents.release'),
         ),
         migrations.AddConstraint(
-            model_name="modelversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("input_price__gte", 0), ("output_price__gte", 0)),
-                name="model_prices_not_negative",
-            ),
+            model_name='modelversion',
+            constraint=models.CheckConstraint(condition=models.Q(('input_price__gte', 0), ('output_price__gte', 0)), name='model_prices_not_negative'),
         ),
         migrations.AddConstraint(
-            model_name="promotion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("release__isnull", False), ("scene__isnull", False), _connector="OR"
-                ),
-                name="promotion_ends_only_a_scene_s_own",
-            ),
+            model_name='promotion',
+            constraint=models.CheckConstraint(condition=models.Q(('release__isnull', False), ('scene__isnull', False), _connector='OR'), name='promotion_ends_only_a_scene_s_own'),
         ),
     ]
