@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
-from agents.models import Composition, Tool
+from agents.models import Composition
+from agents.promising import SENTENCE
 from agents.prompting import Line, Rule
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 CLOSE_ENOUGH = 0.6  # share of a rule's words that a styled reply has to keep
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _WORD = re.compile(r"[a-z0-9']+|[\u4e00-\u9fff]", re.IGNORECASE)
 
 
@@ -37,15 +37,14 @@ def verified_fields(lines: Sequence[Line]) -> dict[str, str]:
     known: dict[str, str] = {}
     for line in lines:
         if line.role == "tool" and "error" not in line.result:
-            known.update((name, str(value)) for name, value in scalars(line.result))
+            known.update((name, str(value)) for name, value in _scalars(line.result))
     return known
 
 
-def scalars(result: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
-    """Yield the texts and numbers of a result, at whatever depth, by name."""
+def _scalars(result: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
     for name, value in result.items():
         if isinstance(value, Mapping):
-            yield from scalars(value)
+            yield from _scalars(value)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             yield name, value
 
@@ -82,25 +81,16 @@ def composed_early(
 def _told(lines: Sequence[Line]) -> list[str]:
     """Return the last result as plain lines: what was done is told, in no model's words."""
     calls = [line for line in lines if line.role == "tool"]
-    told = dict(scalars(calls[-1].result)) if calls else {}
+    told = dict(_scalars(calls[-1].result)) if calls else {}
     return [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in told.items()]
-
-
-def told_by_tool(tools: Mapping[str, Tool], lines: Sequence[Line]) -> str:
-    """Return the last line's result in the words of its tool's template, "" where it has none."""
-    last = lines[-1] if lines else None
-    tool = tools.get(last.name) if last and last.role == "tool" else None
-    if last is None or tool is None or "error" in last.result:
-        return ""
-    return filled(tool.result_template, last.result)
 
 
 def filled(template: str, result: Mapping[str, Any]) -> str:
     """Return a template with the {fields} of a result, less the sentences that lack one."""
-    known = {name: _written(value) for name, value in scalars(result)}
+    known = {name: _written(value) for name, value in _scalars(result)}
     return " ".join(
         FIELD.sub(lambda place: known[place[1]], sentence)
-        for sentence in _SENTENCE.split(template)
+        for sentence in SENTENCE.split(template)
         if sentence and known.keys() >= set(FIELD.findall(sentence))
     )
 

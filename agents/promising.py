@@ -67,7 +67,7 @@ _IF = re.compile(r"\b(if|once|when|after|unless|until|as soon as|in case)\b|如�
                  re.IGNORECASE)  # fmt: skip
 _QUESTION = re.compile(r"[?？]\s*$|吗[。.]?\s*$")
 _IDIOM = re.compile(r"(an?|one) (sec|second|minute|min)s?", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
+SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
 _PLACE_IN_LIST = re.compile(r"^\s*\d{1,2}[.)、]\s*")
 _DAY = re.compile(
     r"\b(tomorrow|tonight|(?:mon|tues|wednes|thurs|fri|satur|sun)day|next (?:week|month|year))s?\b"
@@ -159,7 +159,7 @@ def _dumped(data: Any) -> str:
 
 def sentences(text: str) -> list[str]:
     """Split a reply; a full stop inside a figure ends nothing."""
-    return [part for part in _SENTENCE.split(plain(text)) if part.strip()]
+    return [part for part in SENTENCE.split(plain(text)) if part.strip()]
 
 
 def unbacked(reply: str, grounds: Grounds) -> list[str]:

@@ -8,15 +8,14 @@ guess costs a question, and whose arguments are identifiers, so code can copy th
 from agents import occasions
 from agents.actions import DialogueAction
 from agents.grounding import identifiers
-from agents.models import Composition, Tool
+from agents.models import Tool
 from agents.turning import Running
 
 
 def proposed(turn: Running) -> DialogueAction | None:
     """Return the one call that the customer's last message asks for, if there is just one."""
     last = turn.lines[-1] if turn.lines else None
-    quotes = turn.context.release.composition_of("low") == Composition.QUOTED
-    if not quotes or turn.made or last is None or last.role != "customer":
+    if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
     calls = [call for tool in turn.tools.values() if (call := _call(tool, last.text))]
     return calls[0] if len(calls) == 1 else None

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from agents import occasions
 from agents.actions import CLARIFY, REPLY, DialogueAction
 from agents.calling import NOT_IDENTIFIED
-from agents.models import Composition, Tool, ToolKind
+from agents.models import Tool, ToolKind
 from agents.prompting import Line
-from agents.turning import Running, told_of
+from agents.turning import Running, last_call, told_of
 
 REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
 SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask once more."
@@ -21,7 +21,7 @@ OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the 
 
 def as_told(turn: Running) -> DialogueAction | None:
     """Return what the last call or job says of itself as the reply; None: the model goes on."""
-    if turn.context.release.composition_of("low") != Composition.QUOTED:
+    if not turn.context.release.quotes:
         return None
     if words := words_of_job(turn):
         told = turn.made or _is_news_alone(turn.lines)
@@ -34,14 +34,14 @@ def words_of_job(turn: Running) -> str:
 
     These words are code's: that it was begun, or a summary of its result.
     """
-    last, tool = _last_call(turn)
+    last, tool = last_call(turn)
     if last is None or tool is None or tool.kind != ToolKind.SUBAGENT or last.is_customers:
         return ""
     return str(last.result.get("summary") or last.result.get("note") or "")
 
 
 def _of_tool(turn: Running) -> DialogueAction | None:
-    last, tool = _last_call(turn)
+    last, tool = last_call(turn)
     if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
         return None
     if error := str(last.result.get("error", "")):
@@ -70,13 +70,6 @@ def _has_more_to_do(turn: Running) -> bool:
         return True
     others = [tool for tool in turn.tools.values() if tool.name not in turn.made]
     return any(occasions.offers(others, turn.lines, turn.rules).values())
-
-
-def _last_call(turn: Running) -> tuple[Line | None, Tool | None]:
-    last = turn.lines[-1] if turn.lines else None
-    if last is None or last.role != "tool":
-        return None, None
-    return last, turn.tools.get(last.name)
 
 
 def _is_news_alone(lines: Sequence[Line]) -> bool:

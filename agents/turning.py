@@ -17,7 +17,7 @@ from agents.budgeting import Budget, Spent
 from agents.gating import Gate
 from agents.grounding import grounded, invents
 from agents.happenings import Delta, Step, TurnContext
-from agents.models import Composition, Tool, as_json, released
+from agents.models import Tool, as_json, released
 from agents.prompting import LINES_SHOWN, Line, Message, Rule, ask_again, build_messages
 from agents.streaming import ReplyStream
 from knowledge.models import Revision
@@ -218,8 +218,18 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
 
 def told_of(turn: Running) -> str:
     """Return what the last call told, by its tool's template, where the release speaks so."""
-    quotes = turn.context.release.composition_of("low") == Composition.QUOTED
-    return composing.told_by_tool(turn.tools, turn.lines) if quotes and turn.made else ""
+    last, tool = last_call(turn)
+    if last is None or tool is None or not turn.made or not turn.context.release.quotes:
+        return ""
+    return "" if "error" in last.result else composing.filled(tool.result_template, last.result)
+
+
+def last_call(turn: Running) -> tuple[Line | None, Tool | None]:
+    """Return the dialogue's last line and its tool, if that is what a call or a job brought."""
+    last = turn.lines[-1] if turn.lines else None
+    if last is None or last.role != "tool":
+        return None, None
+    return last, turn.tools.get(last.name)
 
 
 def _note(step: Step, completion: engines.Completion) -> None:

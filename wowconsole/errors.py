@@ -93,17 +93,6 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
     return _problem_of(cast(exceptions.APIException, error), response)
 
 
-class NothingThere(APIView):
-    """What an address of the API that leads nowhere answers, by whatever method."""
-
-    authentication_classes = ()
-    permission_classes = ()
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise exceptions.NotFound("The API has no such address; GET /api/schema/ lists them.")
-
-
 def _problem_of(error: exceptions.APIException, response: Response) -> Response:
     if isinstance(error, exceptions.ValidationError):
         answer = problem(400, "invalid", "Correct the fields listed.", errors=response.data)
@@ -116,3 +105,14 @@ def _problem_of(error: exceptions.APIException, response: Response) -> Response:
         if name in response:
             answer[name] = response[name]
     return answer
+
+
+class NothingThere(APIView):
+    """What an address of the API that leads nowhere answers, by whatever method."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise exceptions.NotFound("The API has no such address; GET /api/schema/ lists them.")

@@ -97,6 +97,11 @@ class Release(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("agents:release-list")
 
+    @property
+    def quotes(self) -> bool:
+        """Whether it says rules of low risk, and what calls told, in their own words."""
+        return self.composition_of("low") == Composition.QUOTED
+
     def composition_of(self, risk: str) -> str:
         """Return who words a reply that rests on a rule of this risk: a `Composition`."""
         usual = Composition.QUOTED if self.limits.get("quote_rules") else Composition.FREE

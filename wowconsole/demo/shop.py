@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -39,9 +40,11 @@ def _trusted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return guarded
 
 
-def _may_see(request: HttpRequest, order: DemoOrder) -> bool:
+def _order(rows: QuerySet[DemoOrder], request: HttpRequest, order_id: str) -> DemoOrder | None:
+    """Return the order, if it is that of the customer who asks or nobody knows who asks."""
+    order = rows.filter(order_id=order_id).first()
     customer = unquote(request.headers.get(CUSTOMER_HEADER, ""))
-    return customer in {"", order.data["customer"]}
+    return order if order and customer in {"", order.data["customer"]} else None
 
 
 def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[..., HttpResponse]:
@@ -52,8 +55,8 @@ def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[...
     @_trusted
     @transaction.atomic
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
-        order = DemoOrder.objects.select_for_update().filter(order_id=order_id).first()
-        if order is None or not _may_see(request, order):
+        order = _order(DemoOrder.objects.select_for_update(), request, order_id)
+        if order is None:
             return JsonResponse({"error": "order not found"}, status=404)
         key = request.headers.get("Idempotency-Key", "")[:100]
         if known := DemoCall.objects.filter(key=key).first():
@@ -123,8 +126,8 @@ def _showing(show: Callable[[DemoOrder], Order]) -> Callable[..., HttpResponse]:
     @require_GET
     @_trusted
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
-        order = DemoOrder.objects.filter(order_id=order_id).first()
-        if order is None or not _may_see(request, order):
+        order = _order(DemoOrder.objects.all(), request, order_id)
+        if order is None:
             return JsonResponse({"error": "order not found"}, status=404)
         return JsonResponse(show(order))
 

@@ -12,12 +12,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from agents.prompting import BUSINESS
 from dialogues.chat import sites
-from dialogues.models import Site
+from dialogues.models import Site, SiteKey
 from wowconsole.models import DemoOrder
 
 SLUG = "greenway"
-BUSINESS = "Greenway"
+
 SIGNED_IN_SECONDS = 3600
 CUSTOMERS = ("Owen Blake", "Maya Torres", "Priya Nair")  # of orders.json: one may sign in as them
 
@@ -31,8 +32,7 @@ def make_site(by: User) -> None:
 
 def proof_of(customer: str) -> str:
     """Return the site's JWT for who is signed in, "" where the site has no key any more."""
-    site = Site.objects.filter(slug=SLUG, is_active=True).first()
-    key = site.keys.live().first() if site else None
+    key = SiteKey.objects.live().filter(site__slug=SLUG, site__is_active=True).first()
     if key is None:
         return ""
     until = int(time.time()) + SIGNED_IN_SECONDS
