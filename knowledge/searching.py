@@ -25,7 +25,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 from django.db import connection, transaction
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from django.utils import timezone
 
 from knowledge import hybrid
@@ -152,15 +154,28 @@ def search(
 
 def fetch(index: EmbeddingIndex, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run the statement, through the index's graph where its vectors in scope are many."""
-    by_graph = is_large(index.pk, parameters["scene"], int(time.monotonic()) // 60)
+    minute = int(time.monotonic()) // 60
+    by_graph = is_large(index.pk, parameters["scene"], minute)
     scale = asdict(scale_of(index))
     sql = hybrid.statement(index.pk, index.dimensions, by_graph=by_graph, **scale)
-    with transaction.atomic() if by_graph else nullcontext(), connection.cursor() as cursor:
+    opened = connection.cursor() if is_large(index.pk, None, minute) else _cursor_with_plans()
+    with transaction.atomic() if by_graph else nullcontext(), opened as cursor:
         if by_graph:
             cursor.execute(hybrid.SETTINGS_OF_GRAPH)
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def _cursor_with_plans() -> CursorWrapper:
+    """Return a cursor whose statements the server plans once for each connection.
+
+    Planning is half of a search among few rules. Among many, how many of them are in scope
+    decides which plan is good, so those are planned each time.
+    """
+    connection.ensure_connection()
+    wrapper = CursorDebugWrapper if connection.queries_logged else CursorWrapper
+    return wrapper(psycopg.Cursor(connection.connection), connection)
 
 
 @lru_cache(maxsize=1024)

@@ -37,6 +37,7 @@ from wowconsole.benchmark_sockets import sockets
 from wowconsole.benchmark_subagent import subagent
 from wowconsole.demo.starter import Row, rows
 
+WARM_UP = 3  # questions that are asked once more, beforehand
 Figures = dict[str, Any]
 
 
@@ -121,6 +122,9 @@ def _publish_and_find(author: User, scene: Scene, number: int) -> tuple[float, f
 def turn(count: int, labelled: str | None = None) -> Figures:
     """Whole answers through the live release, beside the engine alone on the same prompts.
 
+    The first questions are asked twice and count the second time: a process that has just
+    started reads its models and its code, as a server did long ago.
+
     Args:
         labelled: the name of a set whose questions are asked instead of the demo's.
     """
@@ -131,6 +135,8 @@ def turn(count: int, labelled: str | None = None) -> Figures:
 
 
 async def _turn(scene: Scene | None, questions: Sequence[Question]) -> Figures:
+    for text, _ in questions[:WARM_UP]:
+        await _answer(text, scene)
     asked = [(await _answer(text, scene), wanted) for text, wanted in questions]
     turns = [answered for answered, _ in asked]
     alone = [await _engine_alone(answered) for answered in turns]

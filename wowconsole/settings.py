@@ -156,7 +156,10 @@ def database(url: str) -> dict[str, Any]:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
         raise ImproperlyConfigured(f"DATABASE_URL is not readable: {error}") from None
-    options: dict[str, Any] = {"options": "-c hnsw.iterative_scan=strict_order"}
+    # Only the search has its statement prepared (knowledge/searching.py), and keeps its plan.
+    plans = "-c plan_cache_mode=force_generic_plan"
+    options: dict[str, Any] = {"options": f"-c hnsw.iterative_scan=strict_order {plans}"}
+    options["prepare_threshold"] = 0
     options |= {name: parts[name] for name in ("sslmode", "sslrootcert") if name in parts}
     if pool_size := env_int("DATABASE_POOL_SIZE", default=0):
         options["pool"] = {"min_size": 2, "max_size": pool_size, "timeout": 10}

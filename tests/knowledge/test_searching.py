@@ -250,6 +250,16 @@ class SettingsTests(TestCase):
         assert {hit.title for hit in shown} == {"Birthday voucher"}
 
 
+def plans_used():
+    """Return how often this connection's kept plans of the search were used."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(generic_plans), 0) FROM pg_prepared_statements"
+            " WHERE position('by_vector' IN statement) > 0"
+        )
+        return cursor.fetchone()[0]
+
+
 class IndexTests(TestCase):
     @classmethod
     def setUpTestData(cls):
@@ -265,6 +275,15 @@ class IndexTests(TestCase):
             assert ids(self.ask(near_misses=True)[0]) == ids(exact)
             other = make_scene()
             assert search(["a birthday present"], scene=other, near_misses=True) == [[]]
+
+    def test_the_statement_is_planned_once_unless_the_rules_are_many(self):
+        self.ask()
+        before = plans_used()
+        self.ask("another question")
+        assert plans_used() == before + 1
+        with patch("knowledge.searching.is_large", return_value=True):
+            self.ask()
+        assert plans_used() == before + 1
 
     def test_another_index_is_searched_on_request(self):
         other = EmbeddingIndex.objects.create(
