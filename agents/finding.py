@@ -1,8 +1,9 @@
 """Which rules a dialogue is answered by: what to search for, and what of it is shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from agents.occasions import SPEAKS
 from agents.prompting import Line
 from knowledge import anticipating
 from knowledge.models import Scene
@@ -17,23 +18,39 @@ def find_rules_for(
 ) -> list[list[Found]]:
     """Return the rules for the last message of each dialogue, best first; one batch for all.
 
-    The second wording of those that find nothing by the first is asked in another batch.
+    The second wording of those that find nothing by the first is asked in another batch; that
+    of a word or two at once, since it may fit a rule by itself ("thanks").
     """
     said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
     pairs = [wordings(texts) if texts else ("", "") for texts in said]  # a job may speak first
     settings = current_settings()
     find = partial(search, scene=scene, audience=audience, settings=settings)
     found: dict[str, list[Found]] = {"": []}
-    for place in (0, 1):
-        silent = [pair for pair in pairs if not found.get(pair[0])]
-        asked = list(dict.fromkeys(pair[place] for pair in silent if pair[place] not in found))
-        found |= dict(zip(asked, find(asked), strict=True))
-    return [shown_of(found[first] or found[second], settings) for first, second in pairs]
+
+    def ask(texts: Iterable[str]) -> None:
+        asked = [text for text in dict.fromkeys(texts) if text not in found]
+        found.update(zip(asked, find(asked), strict=True))
+
+    ask(text for pair in pairs for text in (pair if _is_short(pair[1]) else pair[:1]))
+    ask(second for first, second in pairs if not found[first])
+    return [
+        shown_of(_better(found[first], found.get(second, [])), settings) for first, second in pairs
+    ]
+
+
+def _better(first: list[Found], second: list[Found]) -> list[Found]:
+    """Return what the second wording found where that fits almost word for word."""
+    speaks = bool(second) and second[0].similarity >= SPEAKS
+    return second if speaks else first or second
+
+
+def _is_short(text: str) -> bool:
+    return len(text.split()) < WORDS_THAT_STAND_ALONE
 
 
 def expect(text: str) -> None:
     """Begin to embed a customer's message that `find_rules_for` will search for."""
-    if len(text.split()) >= WORDS_THAT_STAND_ALONE:
+    if text:
         anticipating.expect(text[-QUERY_LENGTH:])
 
 
@@ -44,4 +61,4 @@ def wordings(said: Sequence[str]) -> tuple[str, str]:
     """
     recent = [text[-QUERY_LENGTH:] for text in said[-2:]]
     alone, joined = recent[-1], " ".join(recent)
-    return (joined, alone) if len(alone.split()) < WORDS_THAT_STAND_ALONE else (alone, joined)
+    return (joined, alone) if _is_short(alone) else (alone, joined)

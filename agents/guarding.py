@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents import addressing, composing, parroting, promising
+from agents import addressing, admitting, composing, parroting, promising
 from agents.actions import BUILT_IN, HANDOFF, REPLY, DialogueAction
 from agents.happenings import Step
 from agents.models import Composition
@@ -16,7 +16,7 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
 
     Where the figures of a reply stand in a rule that was found but not cited, it is cited.
     """
-    action = _composed(turn, action)
+    action = admitting.instead(turn, _composed(turn, action))
     if missing := composing.missing_fields(_strict(turn, action), turn.lines):
         names = ", ".join(missing)
         step.problems = [f"{names}: no tool result gives it; call the tool first, or hand off"]
@@ -63,6 +63,8 @@ def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
     problems = _unsourced(turn, action, turn.cited(action))
+    if admitting.asks_nothing(turn, action):
+        problems.append(admitting.ASKS_NOTHING)
     if copied := _copied(turn, action):
         problems.append(f"these words, which are not yours to repeat: {copied}")
     return problems

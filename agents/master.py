@@ -7,6 +7,8 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import takewhile
 
 from asgiref.sync import sync_to_async
 
@@ -75,17 +77,30 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     await turning.show_found(turn, found)
     async for happening in _call_confirmed(turn):
         yield happening
-    if asked := _proposed(turn):
-        yield asked
-        return
+    async for happening in _proposed(turn):
+        yield happening
+        if isinstance(happening, Finished):
+            return
     async for happening in _until_finished(turn):
         yield happening
 
 
-def _proposed(turn: Running) -> Finished | None:
-    """Ask at once for a yes to what the customer asked for in so many words."""
-    call = proposing.proposed(turn)
-    return _asking(turn, call) if call else None
+async def _proposed(turn: Running) -> AsyncIterator[Happening]:
+    """Do at once what the customer asked for in so many words, or ask what that needs."""
+    action = proposing.proposed(turn)
+    if action is None:
+        return
+    if not action.calls_a_tool:
+        yield Delta(action.reply)
+        yield Finished(action)
+    elif turn.tools[action.name].is_irreversible:
+        yield _asking(turn, action)
+    else:
+        async for happening in _call_unasked(turn, action):
+            yield happening
+        if told := telling.as_told(turn, is_all=True):
+            yield Delta(told.reply)
+            yield Finished(told)
 
 
 def _asking(turn: Running, call: DialogueAction) -> Finished:
@@ -185,6 +200,12 @@ async def _call_confirmed(turn: Running) -> AsyncIterator[Happening]:
     if call is None or call.name not in turn.tools:
         return
     action = DialogueAction(call.name, "", "The customer agreed", arguments=call.arguments)
+    async for happening in _call_unasked(turn, action):
+        yield happening
+
+
+async def _call_unasked(turn: Running, action: DialogueAction) -> AsyncIterator[Happening]:
+    """Make a call that no model chose."""
     step = Step([], output=action.as_json(), action=action.as_dict())
     detail = turn.tools[action.name].description.capitalize()
     async for happening in _call(turn, action, step, detail):
@@ -211,6 +232,8 @@ async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueActio
     """
     turn = await turning.begin(context)
     turning.show(turn, rules)
+    if plain := _without_a_model(turn):
+        return plain
     while not turn.spent.over(turn.budget):
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
         async for _ in turning.ask(turn, step, guarding.is_backed):
@@ -224,3 +247,15 @@ async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueActio
         if isinstance(last, Finished):
             return last.action
     return degrading.instead(turn, "Its budget is used up.").action
+
+
+def _without_a_model(turn: Running) -> DialogueAction | None:
+    """Return what no model is asked for, of a turn whose tools may have told something already."""
+    made = list(takewhile(lambda line: line.role == "tool", reversed(turn.lines)))
+    asked = proposing.proposed(replace(turn, lines=turn.lines[: len(turn.lines) - len(made)]))
+    if made:
+        turn.made = {line.name: [line.arguments] for line in made}
+        return telling.as_told(turn, is_all=asked is not None and asked.calls_a_tool)
+    if asked is not None and asked.calls_a_tool and turn.tools[asked.name].is_irreversible:
+        return confirming.question(turn.tools[asked.name], asked)
+    return asked

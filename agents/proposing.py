@@ -1,35 +1,132 @@
-"""Proposing a deed at once: where a customer asks for it in so many words, no model need choose.
+"""What a customer asks for in so many words is done, or asked about, before a model is.
 
 For releases that say rules in their own words, whose models are small: theirs answered "please
-cancel GW1009" with the rule about ending a membership. Only for tools that ask first, so a wrong
-guess costs a question, and whose arguments are identifiers, so code can copy them.
+cancel GW1009" with the rule about ending a membership, and "hi" by passing on to a colleague.
+
+Who asks for a person gets one, and who says goodbye is let go. What is asked of a tool is seen by
+the words that people wrote down as its occasions, where its arguments are identifiers, so code can
+copy them: what can't be undone is proposed (a wrong guess costs a question); what looks something
+up is called, or what it lacks is asked for. A rule that fits almost word for word is the answer,
+where no tool was spoken of.
 """
 
+import re
+
 from agents import occasions
-from agents.actions import DialogueAction
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
+from agents.composing import as_written
+from agents.finding import wordings
 from agents.grounding import identifiers
-from agents.models import Tool
-from agents.turning import Running
+from agents.models import Composition, Tool
+from agents.promising import DENIES
+from agents.turning import Running, named
+
+ASKED_FOR = "The customer asked for it"
+WHICH = "Please tell me the {name}."
+COLLEAGUE = "I'm passing you to a colleague."
+GOODBYE = "Thank you for writing. Goodbye!"
+NEAR = 8  # characters before a wish in which a "don't" belongs to it
+FAREWELL_WORDS = 6  # longer messages say something besides
+_PERSON = re.compile(
+    r"\b(talk|speak|chat|connect|transfer|put|pass|get|give|want|need|like)\b[^.?!,;]{0,30}"
+    r"\b(humans?|real person|a person|live agent|an agent|representative|operator|colleague)\b"
+    r"|^\W*(human|person|agent|operator|representative)( please)?\W*$|人工|真人",
+    re.IGNORECASE,
+)
+_BYE = re.compile(
+    r"\b(bye|goodbye|good night|see you|that's all|that is all)\b|再见", re.IGNORECASE
+)
 
 
 def proposed(turn: Running) -> DialogueAction | None:
-    """Return the one call that the customer's last message asks for, if there is just one."""
+    """Return what the customer's last message plainly asks for; None: the model decides."""
     last = turn.lines[-1] if turn.lines else None
     if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
-    calls = [call for tool in turn.tools.values() if (call := _call(tool, last.text))]
-    return calls[0] if len(calls) == 1 else None
+    return _of_the_talk(last.text) or _of_tools_or_rules(turn, last.text)
 
 
-def _call(tool: Tool, text: str) -> DialogueAction | None:
-    if not tool.confirmation or not occasions.asked_for(tool, text):
+def _of_the_talk(text: str) -> DialogueAction | None:
+    """Return how the talk goes on where the customer says so: with a person, or not at all."""
+    person = _PERSON.search(text)
+    if person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]):
+        return DialogueAction(HANDOFF, COLLEAGUE, ASKED_FOR)
+    if _BYE.search(text) and len(text.split()) <= FAREWELL_WORDS:
+        return DialogueAction(CLOSE, GOODBYE, "The customer takes leave")
+    return None
+
+
+def _of_tools_or_rules(turn: Running, text: str) -> DialogueAction | None:
+    calls = [call for tool in turn.tools.values() if (call := _deed(tool, text))]
+    if calls:
+        return calls[0] if len(calls) == 1 else None
+    if turn.rules and turn.rules[0].similarity >= occasions.SPEAKS:
+        return _as_written(turn, text)
+    return _look_up(turn)
+
+
+def _as_written(turn: Running, text: str) -> DialogueAction | None:
+    """Return the first rule as the reply, if no tool may have to do with it."""
+    rule = turn.rules[0]
+    mode = turn.context.release.composition_of(rule.risk)
+    if mode not in (Composition.QUOTED, Composition.STRICT) or _concerns_a_tool(turn, text):
         return None
+    worded = as_written([rule], turn.lines)
+    if worded.missing:
+        return None
+    return DialogueAction(REPLY, worded.text, "A rule fits almost word for word", [rule.id])
+
+
+def _concerns_a_tool(turn: Running, text: str) -> bool:
+    tools = turn.tools.values()
+    schemas = [each for tool in tools for each in tool.parameters.get("properties", {}).values()]
+    names = any(any(identifiers(each["pattern"], text)) for each in schemas if "pattern" in each)
+    return names or any(occasions.asked_for(tool, text) for tool in tools if _is_spoken_of(tool))
+
+
+def _is_spoken_of(tool: Tool) -> bool:
+    """Say whether customers' words choose it: of other tools they may only happen to say one."""
+    return tool.is_irreversible or bool(tool.occasions)
+
+
+def _deed(tool: Tool, text: str) -> DialogueAction | None:
+    if not tool.is_irreversible or not occasions.asked_for(tool, text):
+        return None
+    arguments = _arguments(tool, text)
+    return _call(tool, arguments) if arguments else None
+
+
+def _look_up(turn: Running) -> DialogueAction | None:
+    text, _ = wordings([line.text for line in turn.lines if line.role == "customer"])
+    spoken_of = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
+    asked = [tool for tool in spoken_of if occasions.asked_for(tool, text)]
+    if len(asked) != 1 or asked[0].is_irreversible:
+        return None
+    [tool] = asked
+    said_before = not any(letter.isdigit() for letter in text)  # else a number was mistyped
+    arguments = _arguments(tool, text) or (_arguments(tool, named(turn)) if said_before else None)
+    return _call(tool, arguments) if arguments else question(turn, tool)
+
+
+def question(turn: Running, tool: Tool) -> DialogueAction | None:
+    """Return the question for an identifier that nobody has named, None if none is missing."""
+    for name, schema in tool.parameters.get("properties", {}).items():
+        if "pattern" in schema and not any(identifiers(schema["pattern"], named(turn))):
+            words = WHICH.format(name=name.replace("_id", "_number").replace("_", " "))
+            return DialogueAction(CLARIFY, words, f"{tool.name} needs it")
+    return None
+
+
+def _call(tool: Tool, arguments: dict[str, str]) -> DialogueAction:
+    return DialogueAction(tool.name, "", ASKED_FOR, arguments=arguments)
+
+
+def _arguments(tool: Tool, text: str) -> dict[str, str] | None:
+    """Return the tool's arguments if all are identifiers, each named once in the text."""
     arguments: dict[str, str] = {}
     for name, schema in tool.parameters.get("properties", {}).items():
-        named = set(identifiers(schema["pattern"], text)) if "pattern" in schema else set()
-        if len(named) != 1:
+        found = set(identifiers(schema["pattern"], text)) if "pattern" in schema else set()
+        if len(found) != 1:
             return None
-        [arguments[name]] = named
-    if not arguments:
-        return None
-    return DialogueAction(tool.name, "", "The customer asked for it", arguments=arguments)
+        [arguments[name]] = found
+    return arguments or None

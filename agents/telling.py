@@ -19,14 +19,18 @@ SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask on
 OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
 
 
-def as_told(turn: Running) -> DialogueAction | None:
-    """Return what the last call or job says of itself as the reply; None: the model goes on."""
+def as_told(turn: Running, *, is_all: bool = False) -> DialogueAction | None:
+    """Return what the last call or job says of itself as the reply; None: the model goes on.
+
+    Args:
+        is_all: nothing was asked but to look that up, so no rule may follow.
+    """
     if not turn.context.release.quotes:
         return None
     if words := words_of_job(turn):
         told = turn.made or _is_news_alone(turn.lines)
         return DialogueAction(REPLY, words, "As told by the job") if told else None
-    return _of_tool(turn)
+    return _of_tool(turn, is_all)
 
 
 def words_of_job(turn: Running) -> str:
@@ -40,7 +44,7 @@ def words_of_job(turn: Running) -> str:
     return str(last.result.get("summary") or last.result.get("note") or "")
 
 
-def _of_tool(turn: Running) -> DialogueAction | None:
+def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
     last, tool = last_call(turn)
     if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
         return None
@@ -48,7 +52,7 @@ def _of_tool(turn: Running) -> DialogueAction | None:
         words = _refused(tool, error)
         return DialogueAction(CLARIFY, words, "As the tool refused") if words else None
     words = told_of(turn)
-    if not words or (not tool.is_irreversible and _has_more_to_do(turn)):
+    if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn)):
         return None
     return DialogueAction(REPLY, words, "As the tool told")
 

@@ -12,7 +12,14 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from agents import breaking, budgeting, composing, engines, occasions
-from agents.actions import DialogueAction, UnreadableAction, action_schema, parse_action
+from agents.actions import (
+    CLARIFY,
+    REPLY,
+    DialogueAction,
+    UnreadableAction,
+    action_schema,
+    parse_action,
+)
 from agents.budgeting import Budget, Spent
 from agents.gating import Gate
 from agents.grounding import grounded, invents
@@ -140,7 +147,7 @@ async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Del
 
 def _allowed(turn: Running, step: Step) -> dict[str, dict[str, Any]]:
     """Return the tools that can be called now: their identifiers known, their occasion given."""
-    tools = grounded([as_json(tool) for tool in turn.tools.values()], _named(turn), turn.made)
+    tools = grounded([as_json(tool) for tool in turn.tools.values()], named(turn), turn.made)
     callable_now = [turn.tools[tool["name"]] for tool in tools]
     step.offers = occasions.offers(callable_now, turn.lines, turn.rules)
     return {tool["name"]: tool for tool in tools if step.offers.get(tool["name"], "no question")}
@@ -178,7 +185,7 @@ async def _stream(
                     turn.shown += composed.reply
                     yield Delta(composed.reply)
                     return  # which ends the request: the rest is known
-                if text:
+                if text and not words_itself(turn, reply.decided()):
                     turn.shown += text
                     yield Delta(text)
     except engines.EngineRefused:
@@ -214,6 +221,12 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
     return composing.composed_early(
         decided, cited, turn.lines, has_called=bool(turn.made), told=told_of(turn)
     )
+
+
+def words_itself(turn: Running, action: DialogueAction | None) -> bool:
+    """Say whether a small model words a reply on no rule: what may be replaced is not shown yet."""
+    own = action is not None and action.name in (REPLY, CLARIFY) and not turn.cited(action)
+    return own and turn.context.release.quotes
 
 
 def told_of(turn: Running) -> str:
@@ -260,7 +273,7 @@ def pay(turn: Running, step: Step, cost: Decimal) -> None:
     step.cost = round(step.cost + float(cost), 8)
 
 
-def _named(turn: Running) -> str:
+def named(turn: Running) -> str:
     """Return what customers said and tools told: what the agent made up grounds nothing."""
     return "\n".join(str(line) for line in turn.lines[-LINES_SHOWN:] if line.role != "agent")
 

@@ -5,7 +5,7 @@ out rather than repaired: what is trained on is what was said.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -193,7 +193,7 @@ def turn_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:
     (the report's prompt alignment). Calls of tools we don't have are left out.
     """
     if _is_served(turn):
-        return _served_steps(turn)
+        return _served_steps(turn, toolbox)
     return _rebuilt_steps(turn, toolbox)
 
 
@@ -202,7 +202,7 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
     rejected, chosen = _spoken(turn.output), _spoken(rewrite)
     if rejected is None or chosen is None or rejected == chosen:
         return None
-    if _is_served(turn):
+    if _is_served(turn) and not _is_code_s(turn):
         prompt = turn.steps[-1]["messages"][:ORDINARY]
     else:
         prompt = _rebuilt_prompts(turn, toolbox)[-1]
@@ -213,6 +213,11 @@ def _is_served(turn: Turn) -> bool:
     return any(step.get("messages") for step in turn.steps)
 
 
+def _is_code_s(turn: Turn) -> bool:
+    """Say whether no model chose what was said last: a tool's or a rule's own words were enough."""
+    return not turn.steps or turn.steps[-1].get("result") is not None
+
+
 def _actions(turn: Turn, *, calls: int) -> list[DialogueAction | None]:
     """Return the first `calls` steps' actions and the last one, as it was spoken."""
     outputs = [step.get("output", "") for step in turn.steps[:calls]]
@@ -220,22 +225,33 @@ def _actions(turn: Turn, *, calls: int) -> list[DialogueAction | None]:
 
 
 def _last_action(turn: Turn) -> DialogueAction | None:
-    """Where the customer was asked to agree to a call, the model had written the call."""
-    if turn.output.get("pending"):
+    """Where the customer was asked to agree to a call, the call is what was decided."""
+    pending = turn.output.get("pending")
+    if pending and not _is_code_s(turn):
         return _readable(parse_action, turn.steps[-1]["output"])
-    return _spoken(turn.output)
+    spoken = _spoken(turn.output)
+    return replace(spoken, **pending) if spoken and pending else spoken
 
 
-def _served_steps(turn: Turn) -> list[Step]:
-    actions = _actions(turn, calls=len(turn.steps) - 1)
+def _served_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:
+    """Return the stored prompts and what was written; one more where code spoke in the end.
+
+    A reply that tells a call's result follows from that result: the prompt before the call
+    would teach to invent it.
+    """
+    told = _is_code_s(turn)
+    actions = _actions(turn, calls=len(turn.steps) if told else len(turn.steps) - 1)
     # A call that the customer agreed to was made without asking the model: it has no prompt.
     # What was refused and asked for again is no example; what came then answers the first prompt.
     last = len(turn.steps) - 1
-    return [
+    rows = [
         (step["messages"][:ORDINARY], action)
-        for number, (step, action) in enumerate(zip(turn.steps, actions, strict=True))
+        for number, (step, action) in enumerate(zip(turn.steps, actions, strict=not told))
         if action is not None and step["messages"] and (not step.get("fault") or number == last)
     ]
+    if told and (spoken := actions[-1]):
+        rows.append((_rebuilt_prompts(turn, toolbox)[-1], spoken))
+    return rows
 
 
 def _rebuilt_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:

@@ -164,7 +164,7 @@ class QuotingTests(EngineMixin, TestCase):
     async def reply(self, *answers, **limits):
         release = await sync_to_async(make_release)(tools=["look_up"], limits=limits)
         self.engine.will(*answers)
-        lines = [Line("customer", "The soup was cold")]
+        lines = [Line("customer", "my soup wasn't warm")]
         context = master.TurnContext("t-1", release, self.scene, lines)
         happenings = [happening async for happening in master.answer(context)]
         step = next(one for one in happenings if isinstance(one, master.Step))
@@ -191,7 +191,7 @@ class QuotingTests(EngineMixin, TestCase):
         answers = [calls("look_up"), says("It was refunded.", knowledge=[self.unit.pk])]
         release = await sync_to_async(make_release)(tools=["look_up"], limits={"quote_rules": True})
         self.engine.will(*answers)
-        lines = [Line("customer", "The soup was cold")]
+        lines = [Line("customer", "my soup wasn't warm")]
         context = master.TurnContext("t-1", release, self.scene, lines)
         happenings = [happening async for happening in master.answer(context)]
         assert happenings[-1].action.reply == "It was refunded."

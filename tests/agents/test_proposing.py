@@ -1,17 +1,26 @@
-"""A customer who asks for a deed in so many words is asked for a yes at once."""
+"""What a customer asks for in so many words is done, or asked about, without a model."""
 
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from agents.actions import CLARIFY
+from agents import master
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.confirming import Call
-from agents.prompting import Line
-from tests.agents.test_guarding import AgentMixin
+from agents.happenings import TurnContext
+from agents.prompting import Line, Rule
+from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import says
 from tests.factories import make_release, make_tool
+from tests.toolserver import business
 
 ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 ONE_ORDER = {"type": "object", "properties": {"order_id": ORDER}, "required": ["order_id"]}
+
+LOOK = {
+    "parameters": ONE_ORDER,
+    "url": "/{order_id}/",
+    "result_template": "Order {order_id} is {status}.",
+}
 
 
 class ProposingTests(AgentMixin, TestCase):
@@ -21,7 +30,7 @@ class ProposingTests(AgentMixin, TestCase):
         fields = {"parameters": ONE_ORDER, "url": "/{order_id}/", "method": "POST"}
         asks = "Shall I cancel order {order_id}?"
         make_tool(name="cancel", confirmation=asks, occasions="cancel, stop it", **fields)
-        make_tool(name="look", **fields)
+        make_tool(name="look", occasions="where is my order", **LOOK)
         reason = {"properties": {"order_id": ORDER, "reason": {"type": "string"}}}
         refund = {"parameters": {**ONE_ORDER, **reason}, "occasions": "refund"}
         make_tool(name="refund", confirmation="Refund {order_id}?", **(fields | refund))
@@ -43,7 +52,7 @@ class ProposingTests(AgentMixin, TestCase):
             "Please cancel it.",  # which one?
             "Cancel GW1009 and GW1010",
             "Don't cancel GW1009!",
-            "Where is GW1009?",
+            "Where is GW1009?",  # not in the words that were written down
             "refund GW1009",  # what for: only a model can say
         ):
             last = await self.asked(text)
@@ -64,3 +73,68 @@ class ProposingTests(AgentMixin, TestCase):
     async def test_a_release_that_words_rules_chooses_itself(self):
         release = await sync_to_async(make_release)(tools=self.tools)
         assert (await self.asked("cancel GW1009", release=release)).pending is None
+
+    async def test_what_only_looks_up_is_called_and_tells_itself(self):
+        for lines in (["Where is my order gw1009?"], ["It's GW1009", "So where is my order?"]):
+            with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                shop.answer = b'{"order_id": "GW1009", "status": "packed"}'
+                last = await self.asked(*lines)
+            assert (last.action.name, last.action.reply) == (REPLY, "Order GW1009 is packed.")
+            assert [path for _, path, *_ in shop.requests] == ["/GW1009/"]
+        assert self.engine.requests == []
+
+    async def test_what_a_look_up_lacks_is_asked_for(self):
+        last = await self.asked("Where is my order?")
+        assert (last.action.name, last.action.reply) == (
+            CLARIFY,
+            "Please tell me the order number.",
+        )
+        last = await self.asked("It's GW1009", "Where is my order GW10099?")  # mistyped
+        assert last.action.reply == "In the model's words."
+
+    async def test_of_two_orders_the_model_chooses(self):
+        last = await self.asked("GW1009 and GW1010", "Where is my order?")
+        assert last.action.reply == "In the model's words."
+
+    async def test_who_asks_for_a_person_gets_one(self):
+        for text in (
+            "Can I talk to a human?",
+            "agent please",
+            "Not a robot, get me a human",
+            "人工",
+        ):
+            assert (await self.asked(text)).action.name == HANDOFF, text
+        for text in ("I don't want to talk to a person", "What do your agents earn?"):
+            assert (await self.asked(text)).action.name == REPLY, text
+
+    async def test_who_says_goodbye_is_let_go(self):
+        assert (await self.asked("ok thanks, bye")).action.name == CLOSE
+        assert (await self.asked("Before I say goodbye: what does it cost?")).action.name == REPLY
+
+
+class AsWrittenTests(AgentMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        super().setUpTestData()
+        make_tool(name="cancel", confirmation="Cancel?", occasions="cancel", parameters=ONE_ORDER)
+        cls.release = make_release(tools=["cancel"], limits={"quote_rules": True})
+
+    async def said(self, text, rule=RULE, similarity=0.95, release=None):
+        self.engine.will(says("In the model's words."))
+        rules = [Rule(7, "when", rule, similarity=similarity)]
+        context = TurnContext("t", release or self.release, None, [Line("customer", text)])
+        return await master.rehearse(context, rules)
+
+    async def test_a_rule_that_fits_almost_word_for_word_is_the_answer(self):
+        said = await self.said("My pizza was cold")
+        assert (said.name, said.reply, said.knowledge) == (REPLY, RULE, [7])
+        assert self.engine.requests == []
+
+    async def test_what_fits_less_or_has_to_do_with_a_tool_is_the_model_s(self):
+        model = "In the model's words."
+        assert (await self.said("My pizza was cold", similarity=0.89)).reply == model
+        assert (await self.said("Cold pizza, can I cancel?")).reply == model
+        assert (await self.said("My pizza GW1009 was cold")).reply == model
+        assert (await self.said("My pizza was cold", rule="It is {status}.")).reply == model
+        free = await sync_to_async(make_release)(tools=["cancel"])
+        assert (await self.said("My pizza was cold", release=free)).reply == model

@@ -59,6 +59,7 @@ class TellingTests(AgentMixin, TestCase):
 
 TEMPLATE = "Order {id} is {status}. {courier} brings it. It costs ${total}."
 ORDER = Line("customer", "Where is my order 7?")
+COLD = Line("customer", "my soup wasn't warm")  # near the rule, not word for word
 
 
 class ToolTests(AgentMixin, TestCase):
@@ -120,14 +121,14 @@ class ToolTests(AgentMixin, TestCase):
             shop.answer = b'{"id": 7, "status": "late"}'
             cites = says("Something else: $99.", knowledge=[self.unit.pk])
             self.engine.will(calls("look_up"), cites)
-            action = (await self.finished()).action
+            action = (await self.finished(COLD)).action
         assert (action.reply, action.knowledge) == (f"Order 7 is late.\n{RULE}", [self.unit.pk])
 
     async def test_a_model_may_still_hand_over(self):
         with business() as shop, self.settings(PUBLIC_URL=shop.url):
             shop.answer = b'{"id": 7, "status": "late"}'
             self.engine.will(calls("look_up"), says("A colleague comes.", HANDOFF))
-            action = (await self.finished()).action
+            action = (await self.finished(COLD)).action
         assert (action.name, action.reply) == (HANDOFF, "A colleague comes.")
 
     async def test_a_release_that_words_rules_words_results(self):

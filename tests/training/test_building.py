@@ -67,6 +67,31 @@ class ServedTurnTests(TestCase):
         assert first == call
         assert second.reply == "Done, really."
 
+    def test_what_a_call_told_by_itself_follows_from_its_result(self):
+        turn = make_turn(reply="It is cooking.")
+        call = DialogueAction("look_up", "One moment.", arguments={"id": "GW1"})
+        result = {"status": "cooking"}
+        turn.steps = [{**turn.steps[0], "output": call.as_json(), "result": result}]
+        turn.save()
+        Case.objects.create(turn=turn, label=Verdict.GOOD)
+        drafts = list(building.message_drafts(building.good_turns(everything()), None))
+        assert contents(drafts)[0] == call
+        assert contents(drafts)[1].reply == "It is cooking."
+        first, second = [draft.data["prompt"] for draft in drafts]
+        assert first == turn.steps[0]["messages"]
+        assert "cooking" in second[1]["content"]
+        pair = building.pair_data(turn, DialogueAction("reply", "Cooking.").as_dict(), Toolbox())
+        assert pair["prompt"] == second
+
+    def test_of_a_call_proposed_without_a_model_the_call_is_learnt(self):
+        make_tool(name="cancel")
+        pending = {"name": "cancel", "arguments": {"id": "GW1"}}
+        asked = DialogueAction("clarify", "Shall I cancel GW1?").as_dict()
+        turn = make_turn(steps=[], output={**asked, "pending": pending})
+        Case.objects.create(turn=turn, label=Verdict.GOOD)
+        (action,) = contents(building.message_drafts(building.good_turns(everything()), None))
+        assert (action.name, action.arguments) == ("cancel", {"id": "GW1"})
+
     def test_bad_cases_and_other_scenes_give_no_messages(self):
         make_case(Verdict.BAD)
         make_case()

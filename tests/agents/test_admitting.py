@@ -1,0 +1,64 @@
+"""What small models word themselves is not said where it asks nothing or rests on nothing."""
+
+from django.test import TestCase
+
+from agents import admitting
+from agents.actions import CLARIFY, HANDOFF, REPLY
+from agents.master import Delta
+from agents.prompting import Line
+from tests.agents.test_guarding import RULE, AgentMixin
+from tests.engine import says
+from tests.factories import make_release, make_tool
+
+ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+OPENING = "I'm sorry. I'm opening the order."
+MADE_UP = "You can renew it at the department of the state that you live in."
+
+
+class AdmittingTests(AgentMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        super().setUpTestData()
+        make_tool(name="look", parameters={"type": "object", "properties": {"order_id": ORDER}})
+        cls.release = make_release(tools=["look"], limits={"quote_rules": True})
+        cls.wording = make_release(tools=["look"])
+
+    async def said(self, *outputs, text="Something is odd", **fields):
+        self.engine.will(*outputs)
+        return (await self.finished(Line("customer", text), **fields)).action
+
+    async def test_who_means_to_ask_asks_for_what_a_tool_lacks(self):
+        action = await self.said(says(OPENING, CLARIFY))
+        assert (action.name, action.reply) == (CLARIFY, "Please tell me the order number.")
+
+    async def test_a_rule_that_it_names_is_said_before(self):
+        self.engine.will(says(OPENING, CLARIFY, knowledge=[self.unit.pk]))
+        action = (await self.finished(Line("customer", "my soup wasn't warm"))).action
+        assert action.reply == f"{RULE}\nPlease tell me the order number."
+        assert action.knowledge == [self.unit.pk]
+
+    async def test_where_nothing_lacks_it_is_written_again(self):
+        outputs = says(OPENING, CLARIFY), says("Which item?", CLARIFY)
+        action = await self.said(*outputs, text="GW1009 is odd")
+        assert action.reply == "Which item?"
+        assert admitting.ASKS_NOTHING in self.engine.requests[1]["messages"][-1]["content"]
+
+    async def test_a_question_of_its_own_is_asked(self):
+        assert (await self.said(says("Which item is it?", CLARIFY))).reply == "Which item is it?"
+
+    async def test_what_rests_on_nothing_is_not_told(self):
+        action = await self.said(says(MADE_UP))
+        assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
+
+    async def test_small_talk_and_hand_offs_are_the_model_s(self):
+        assert (await self.said(says("You are welcome!"))).reply == "You are welcome!"
+        assert (await self.said(says(MADE_UP, HANDOFF))).name == HANDOFF
+
+    async def test_nothing_is_shown_before_it_is_whole(self):
+        self.engine.will(says(MADE_UP))
+        happened = await self.happened(Line("customer", "Something is odd"))
+        assert [each.text for each in happened if isinstance(each, Delta)] == [admitting.UNKNOWN]
+
+    async def test_a_release_that_words_rules_speaks_for_itself(self):
+        action = await self.said(says(MADE_UP), release=self.wording)
+        assert (action.name, action.reply) == (REPLY, MADE_UP)
