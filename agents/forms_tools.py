@@ -81,10 +81,11 @@ class ToolForm(forms.ModelForm[Tool]):
             "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
             "confirmation": "For what can't be undone: the customer is asked this, and the tool "
             "is called after a yes only. Arguments in braces.",
-            "occasions": "Words, separated by commas, in English or Chinese. A tool that asks first "
-            "is offered to the model only where the customer speaks of one, or the first rule "
-            "found of what name and description say (empty: customers too by these). Others are "
-            "called at once by releases that say rules in their own words: “where is my order”.",
+            "occasions": "Words, separated by commas, in English or Chinese. A tool that asks "
+            "first is offered to the model only where the customer speaks of one, or the first "
+            "rule found of what name and description say (empty: customers too by these). Others "
+            "are called at once, by releases that say rules in their own words, where a customer "
+            "says one: “where is my order”.",
             "result_template": "The reply in a release that says rules in their own words: “Order "
             "{order_id} is {status}. It takes {eta_minutes} more minutes.” A sentence whose field "
             "has no value is left out. Empty: the model words it.",

@@ -101,6 +101,7 @@ urlpatterns = [
     path("agents/", include("agents.urls")),
     path("training/", include("training.urls")),
     path("chat/embed-demo/", demo_site.page, name="embed-demo"),
+    path("chat/embed-demo/late/", demo_site.run_late, name="embed-demo-late"),
     path("", include("dialogues.urls")),
     path("api/", include(api)),
     path("v1/chat/completions", completions.chat_completions, name="chat-completions"),

@@ -1,14 +1,20 @@
 """The demo shop's page: the chat on it knows who is signed in there."""
 
 import re
+from datetime import UTC, datetime
+from unittest import mock
+from zoneinfo import ZoneInfo
 
 from django.test import TestCase, override_settings
 
 from dialogues.chat import identifying, sites
-from dialogues.models import Site
+from dialogues.models import BusinessEvent, Outcome, Site
+from dialogues.proactive import receiving
 from tests.factories import make_user
 from wowconsole.demo.content import read
-from wowconsole.demo.site import CUSTOMERS, SLUG, make_site
+from wowconsole.demo.policies import make_policy
+from wowconsole.demo.site import CUSTOMERS, DAY, SLUG, UNDER_WAY, make_site, where_it_is_day
+from wowconsole.management.commands.load_demo import load_orders
 
 PAGE = "/chat/embed-demo/"
 
@@ -52,3 +58,33 @@ class DemoSiteTests(TestCase):
 
     def test_its_customers_have_orders(self):
         assert {order["customer"] for order in read("orders.json")} >= set(CUSTOMERS)
+
+    def test_an_order_that_runs_late_is_told_to_the_agent_once(self):
+        load_orders()
+        make_policy(self.by)
+        mine = [order for order in read("orders.json") if order["customer"] == CUSTOMERS[0]]
+        order = next(order["order_id"] for order in mine if order["status"] in UNDER_WAY)
+        asked = {"customer": CUSTOMERS[0], "order": order}
+        night = datetime(2026, 11, 29, 3, 0, 30, tzinfo=UTC)
+        with mock.patch("django.utils.timezone.now", return_value=night):
+            for _ in range(2):
+                answer = self.client.post(f"{PAGE}late/", asked)
+        self.assertContains(self.client.get(answer.url), "35 minutes late")
+        [event] = BusinessEvent.objects.all()
+        assert (event.customer_ref, event.data["order_id"]) == tuple(asked.values())
+        receiving.handle(event.pk)
+        assert event.decisions.get().outcome == Outcome.WAITING
+
+    def test_the_customers_live_where_it_is_day(self):
+        for hour in range(24):
+            now = datetime(2026, 11, 29, hour, 30, tzinfo=UTC)
+            assert now.astimezone(ZoneInfo(where_it_is_day(now))).hour in DAY
+
+    def test_only_a_customer_s_own_order_runs_late(self):
+        load_orders()
+        others = next(o for o in read("orders.json") if o["customer"] not in CUSTOMERS)
+        for asked in ({"customer": CUSTOMERS[0], "order": others["order_id"]}, {}):
+            assert self.client.post(f"{PAGE}late/", asked).status_code == 404
+        with override_settings(DEMO=False):
+            assert self.client.post(f"{PAGE}late/", {}).status_code == 404
+        assert not BusinessEvent.objects.exists()

@@ -4,22 +4,32 @@ What a real site's server does is all here: it knows who is signed in, and signs
 """
 
 import time
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import jwt
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
 
 from agents.prompting import BUSINESS
 from dialogues.chat import sites
 from dialogues.models import Site, SiteKey
+from dialogues.proactive import receiving
 from wowconsole.models import DemoOrder
 
 SLUG = "greenway"
 
 SIGNED_IN_SECONDS = 3600
+MINUTES_LATE = 35
+ZONES = ("Europe/Paris", "America/New_York", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kolkata")
+DAY = range(9, 20)  # hours at which nobody is asleep (QUIET_FROM_HOUR)
+UNDER_WAY = ("preparing", "on the way")
 CUSTOMERS = ("Owen Blake", "Maya Torres", "Priya Nair")  # of orders.json: one may sign in as them
 
 
@@ -40,14 +50,47 @@ def proof_of(customer: str) -> str:
     return jwt.encode(claims, key.secret, "HS256", {"kid": key.key_id})
 
 
+def _customer(asked: QueryDict) -> str:
+    chosen = asked.get("customer", "")
+    return chosen if chosen in CUSTOMERS else ""
+
+
+@require_POST
+def run_late(request: HttpRequest) -> HttpResponse:
+    """Tell the console that a customer's order is late, as the shop's server would by webhook."""
+    if not (settings.DEMO or settings.DEBUG):
+        raise Http404
+    customer = _customer(request.POST)
+    orders = DemoOrder.objects.filter(data__customer=customer, data__status__in=UNDER_WAY)
+    order = get_object_or_404(orders, order_id=request.POST.get("order", ""))
+    now = timezone.now()
+    receiving.receive(
+        event_id=f"demo-{order.order_id}-{now:%d%H%M}",  # pressed twice, told once
+        type="order_late",
+        customer_ref=customer,
+        data={"order_id": order.order_id, "minutes_late": MINUTES_LATE},
+        time_zone=where_it_is_day(now),
+        site=Site.objects.filter(slug=SLUG).first(),
+    )
+    asked = urlencode({"customer": customer, "told": order.order_id})
+    return redirect(f"{reverse('embed-demo')}?{asked}")
+
+
+def where_it_is_day(now: datetime) -> str:
+    """Return where the demo's customers live: nobody is woken, whenever the button is tried."""
+    return next(zone for zone in ZONES if now.astimezone(ZoneInfo(zone)).hour in DAY)
+
+
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
     """A shop's page with the widget on it, for trying and for copying."""
     if not (settings.DEMO or settings.DEBUG):
         raise Http404
-    chosen = request.GET.get("customer", "")
-    customer = chosen if chosen in CUSTOMERS else ""
+    customer = _customer(request.GET)
     context = {
+        "told": request.GET.get("told", ""),
+        "under_way": UNDER_WAY,
+        "minutes_late": MINUTES_LATE,
         "business": BUSINESS,
         "customers": CUSTOMERS,
         "customer": customer,

@@ -33,6 +33,7 @@ SCENES = {
 }
 BASE_MODEL = "smollm2-135m"
 STARTER = "starter"
+OF_ITS_TOOL = ("occasions", "cost_per_call")  # of a call plan: the rest is the plan's
 # Of three it cites one as if by chance; the first one found is right more often (`bench turn`).
 RULES_READ = 1
 
@@ -104,12 +105,13 @@ def load_plans() -> None:
     """Add what the agent may call shops about, and put every sub-agent into the catalogue."""
     new = [plan for plan in read("plans.json") if not Tool.objects.filter(name=plan["name"])]
     for plan in read("plans.json"):
-        fields = {name: value for name, value in plan.items() if name != "occasions"}
+        fields = {name: value for name, value in plan.items() if name not in OF_ITS_TOOL}
         CallPlan.objects.get_or_create(name=plan["name"], defaults=fields)
     register_tools()
     for plan in new:
         tool = Tool.objects.get(name=plan["name"])
-        tool.occasions = plan["occasions"]
+        for name in OF_ITS_TOOL:
+            setattr(tool, name, plan[name])
         save_tool(tool=tool, by=None, note="The demo's own")
 
 
