@@ -83,3 +83,10 @@ def cost_of(version: ModelVersion, prompt_tokens: int, completion_tokens: int) -
 def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has; for streams that were cut before they said."""
     return -(-len(text.encode()) // 4)
+
+
+def dollars(amount: Decimal | float) -> str:
+    """Return an amount with the digits that it needs: "$0", "$0.000034", "$1.50"."""
+    text = f"{amount:.6f}".rstrip("0").rstrip(".")
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.ljust(2, '0')}" if rest else f"${whole}"

@@ -56,6 +56,7 @@ __all__ = [
     "TurnContext",
     "answer",
     "find_rules",
+    "news",
     "rehearse",
 ]
 
@@ -210,6 +211,11 @@ async def _call_unasked(turn: Running, action: DialogueAction) -> AsyncIterator[
     detail = turn.tools[action.name].description.capitalize()
     async for happening in _call(turn, action, step, detail):
         yield happening
+
+
+async def news(context: TurnContext) -> DialogueAction | None:
+    """Return what a job tells by itself, which costs nothing; None: only a model can answer."""
+    return telling.as_told(await turning.begin(context))
 
 
 def find_rules(context: TurnContext) -> list[Found]:

@@ -136,8 +136,9 @@ async def _follow(turn: Turn, record: Record) -> None:
         return
     context = await sync_to_async(_context)(turn)
     if context.money_left is not None and context.money_left <= 0:
-        record.degraded = OVER_CAP
-        await _finish(turn, record, DialogueAction(HANDOFF, capping.CAPPED), "")
+        news = await master.news(context)
+        record.degraded = "" if news else OVER_CAP
+        await _finish(turn, record, news or DialogueAction(HANDOFF, capping.CAPPED), "")
         return
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):

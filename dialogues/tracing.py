@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
-from agents.budgeting import budget_of
+from agents.budgeting import budget_of, dollars
 from agents.finding import wordings
 from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
@@ -236,13 +235,6 @@ def budget_rows(turn: Turn) -> list[tuple[str, str, str]]:
         ("Seconds", f"{seconds:.1f}", f"{budget.seconds:g}"),
         ("Cost", dollars(turn.cost), money),
     ]
-
-
-def dollars(amount: Decimal) -> str:
-    """Return an amount with the digits that it needs: "$0", "$0.000034", "$1.50"."""
-    text = f"{amount:.6f}".rstrip("0").rstrip(".")
-    whole, _, rest = text.partition(".")
-    return f"${whole}.{rest.ljust(2, '0')}" if rest else f"${whole}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -251,6 +251,21 @@ class CustomerAwayTests(EngineMixin, CallMixin, TestCase):
         assert event.text == "Bangkok Corner says: ready in: 25 minutes; replace: Yes."
         assert conversation.__class__.objects.get().control == "bot"
 
+    def test_where_nothing_may_be_spent_any_more_the_summary_is_still_told(self):
+        conversation = self.job.conversation
+        register_tools()
+        release = factories.make_release(
+            live=True, tools=["call_merchant"], limits={"quote_rules": True}
+        )
+        factories.make_turn(conversation, reply="It is begun.", release=release, cost=1)
+        self.answer()
+        for text in ("Speaking", "25 minutes", "Yes", "Right"):
+            self.type(text)
+        with self.settings(CONVERSATION_CAP_CENTS=5):
+            async_to_sync(answering.answer_conversation)(conversation.pk)
+        assert conversation.events.last().text.startswith("Bangkok Corner says: ready in")
+        assert conversation.__class__.objects.get().control == "bot"
+
     def test_so_it_does_when_the_job_has_just_begun(self):
         conversation = factories.make_conversation()
         plan = make_plan(name="call_shop", addresses={"*": "link:"})
