@@ -22,6 +22,12 @@ _YES = re.compile(
     r"refund it|that's right|i am sure|i'm sure|谢谢|请))*[\s,.!。！]*",
     re.IGNORECASE,
 )
+_NO = re.compile(
+    r"(no|nope|nah|don't|do not|please don't|rather not|better not|不要?|不用|不行|算了|否)"
+    r"([\s,.!。！，]+(no|thanks|thank you|please|don't|not now|谢谢))*[\s,.!。！]*",
+    re.IGNORECASE,
+)
+LEFT = "All right, I leave it as it is. Is there anything else I can do?"
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -39,6 +45,11 @@ class Call:
 def says_yes(text: str) -> bool:
     """Say whether the text agrees and says nothing else."""
     return _YES.fullmatch(text.strip()) is not None
+
+
+def says_no(text: str) -> bool:
+    """Say whether the text declines and says nothing else."""
+    return _NO.fullmatch(text.strip().replace("’", "'")) is not None
 
 
 def question(tool: Tool, action: DialogueAction) -> DialogueAction:

@@ -22,7 +22,7 @@ from agents import (
     telling,
     turning,
 )
-from agents.actions import DialogueAction
+from agents.actions import CLARIFY, DialogueAction
 from agents.budgeting import STEPS as MOST_STEPS
 from agents.calling import Delegate
 from agents.confirming import Call
@@ -76,6 +76,10 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     yield Thinking(found, round((time.perf_counter() - started) * 1000, 1))
 
     await turning.show_found(turn, found)
+    if context.declined:
+        yield Delta(confirming.LEFT)
+        yield Finished(DialogueAction(CLARIFY, confirming.LEFT, "The customer said no"))
+        return
     async for happening in _call_confirmed(turn):
         yield happening
     async for happening in _proposed(turn):

@@ -21,7 +21,7 @@ from agents.actions import HANDOFF, DialogueAction
 from agents.master import TurnContext
 from dialogues import events, recording, services
 from dialogues.costs import capping
-from dialogues.history import confirmed_by, lines_for
+from dialogues.history import answer_by, lines_for
 from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
 from dialogues.recording import Record
@@ -149,13 +149,15 @@ async def _follow(turn: Turn, record: Record) -> None:
 
 def _context(turn: Turn) -> TurnContext:
     assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
+    call, agreed = answer_by(turn) or (None, True)
     return TurnContext(
         str(turn.public_id),
         turn.release,
         turn.conversation.scene,
         lines_for(turn),
         audience=turn.conversation.audience,
-        confirmed=confirmed_by(turn),
+        confirmed=call if agreed else None,
+        declined=not agreed,
         delegate=delegate_for(turn),
         customer=turn.conversation.customer_ref,
         money_left=capping.money_left(turn.conversation),

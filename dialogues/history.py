@@ -5,7 +5,7 @@ import re
 from django.db.models import Case, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Greatest
 
-from agents.confirming import Call, says_yes
+from agents.confirming import Call, says_no, says_yes
 from agents.prompting import LINES_SHOWN, Line
 from dialogues.models import Event, EventKind, Role, Turn, brings_news
 from dialogues.senses.looking import arguments_of, heard, in_words, is_evidence
@@ -68,8 +68,10 @@ def lines_for(turn: Turn) -> list[Line]:
     return [as_line(event) for event in reversed(shown)]
 
 
-def confirmed_by(turn: Turn) -> Call | None:
-    """Return the call that the customer was asked about, if all they wrote since is a yes.
+def answer_by(turn: Turn) -> tuple[Call, bool] | None:
+    """Return the call that the customer was asked about and whether they agree, if they said so.
+
+    That is where all they wrote since is a yes, or all of it a no.
 
     The question stands while turns only tell what jobs brought. Not where a person has spoken
     since, or the agent has asked something else: then the yes may be an answer to that.
@@ -85,9 +87,10 @@ def confirmed_by(turn: Turn) -> Call | None:
     if said.filter(seq__lte=turn.earlier.asked_seq).exists():
         return None  # it was answered with something else
     texts = list(said.values_list("text", flat=True))
-    if not texts or not all(map(says_yes, texts)) or _asked_since(asking, messages):
+    agreed, declined = all(map(says_yes, texts)), all(map(says_no, texts))
+    if not texts or agreed == declined or _asked_since(asking, messages):
         return None
-    return Call(**asking.output["pending"])
+    return Call(**asking.output["pending"]), agreed
 
 
 def _asked_since(asking: Turn, messages: QuerySet[Event]) -> bool:

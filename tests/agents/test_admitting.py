@@ -3,7 +3,7 @@
 from django.test import TestCase
 
 from agents import admitting
-from agents.actions import CLARIFY, HANDOFF, REPLY
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.master import Delta
 from agents.prompting import Line
 from tests.agents.test_guarding import RULE, AgentMixin
@@ -58,6 +58,10 @@ class AdmittingTests(AgentMixin, TestCase):
         self.engine.will(says(MADE_UP))
         happened = await self.happened(Line("customer", "Something is odd"))
         assert [each.text for each in happened if isinstance(each, Delta)] == [admitting.UNKNOWN]
+
+    async def test_a_chat_is_ended_only_where_the_customer_takes_leave(self):
+        assert (await self.said(says("See you!", CLOSE))).name == REPLY
+        assert (await self.said(says("See you!", CLOSE), text="ok, thank you")).name == CLOSE
 
     async def test_a_release_that_words_rules_speaks_for_itself(self):
         action = await self.said(says(MADE_UP), release=self.wording)

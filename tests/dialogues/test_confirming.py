@@ -1,8 +1,9 @@
 """Nothing that can't be undone happens before the customer has said yes to it."""
 
 from asgiref.sync import sync_to_async
-from django.test import TestCase
+from django.test import SimpleTestCase, TestCase
 
+from agents.confirming import LEFT, says_no
 from dialogues import answering, services
 from dialogues.models import EventKind, Role, Turn
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
@@ -59,6 +60,18 @@ class ConfirmationTests(EngineMixin, TestCase):
         conversation = await self.asked()
         self.engine.will(says("As you like."), says("What do you agree to?"))
         await self.says(conversation, "No, wait")
+        await self.says(conversation, "Yes")
+        assert self.shop.requests == []
+
+    async def test_a_no_is_taken_as_such_and_no_model_is_asked(self):
+        conversation = await self.asked()
+        requests = len(self.engine.requests)
+        await self.says(conversation, "No, thanks.")
+        assert (await sync_to_async(texts)(conversation))[-1] == LEFT
+        assert (self.shop.requests, len(self.engine.requests)) == ([], requests)
+        await conversation.arefresh_from_db()
+        assert conversation.closed_at is None
+        self.engine.will(says("What do you agree to?"))
         await self.says(conversation, "Yes")
         assert self.shop.requests == []
 
@@ -135,3 +148,11 @@ class ConfirmationTests(EngineMixin, TestCase):
         [(prompt, spoken)] = await sync_to_async(turn_steps)(second, toolbox)
         assert spoken.reply == "It is cancelled."
         assert prompt == second.steps[1]["messages"]
+
+
+class NoTests(SimpleTestCase):
+    def test_what_is_a_no(self):
+        for text in ("No", "no, thank you!", "don’t", "不要", "Nope."):
+            assert says_no(text), text
+        for text in ("No, the other order", "not yet but soon", "know", "yes"):
+            assert not says_no(text), text

@@ -290,7 +290,7 @@ class RoundTripTests(ControlCase):
         turn = self.conversation.turns.get()
         recording.store_end(turn, pending, DialogueAction(CLARIFY, "Shall I?"), "")
         say(self.conversation, "yes")
-        assert history.confirmed_by(services.begin_turn(self.conversation.pk))
+        assert history.answer_by(services.begin_turn(self.conversation.pk))
         control.take_control(conversation=self.conversation, by=self.ana)
         services.hand_back(conversation=self.conversation)
-        assert history.confirmed_by(services.begin_turn(self.conversation.pk)) is None
+        assert history.answer_by(services.begin_turn(self.conversation.pk)) is None
