@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 
 from agents.budgeting import budget_of, dollars
-from agents.finding import wordings
 from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import Turn, TurnStatus, TurnUnit
@@ -59,10 +58,9 @@ class Latency:
         return self.budget_ms is not None and self.ms > self.budget_ms
 
 
-def question_of(turn: Turn) -> str:
-    """Return what was searched for, "" where the customer wrote nothing."""
-    said = [line.text for line in lines_for(turn) if line.role == "customer" and line.text]
-    return wordings(said)[0] if said else ""
+def customer_words(turn: Turn) -> list[str]:
+    """Return what the customer wrote up to the turn, oldest first."""
+    return [line.text for line in lines_for(turn) if line.role == "customer" and line.text]
 
 
 def story(turn: Turn, found: list[TurnUnit]) -> list[Moment]:
@@ -154,7 +152,10 @@ def _ended(turn: Turn) -> Iterator[Moment]:
         yield Moment("The turn failed.", [turn.error], is_trouble=True)
     if turn.output.get("pending"):
         yield Moment("The customer was asked to agree before anything was done.")
-    yield Moment(f"The action was {spoken_action(turn).name}.")
+    action = spoken_action(turn)
+    if turn.release and turn.is_worded_by_code and not turn.degraded:
+        yield Moment("What was said needed no model.", [f"{action.thought}."])
+    yield Moment(f"The action was {action.name}.")
 
 
 def near_misses(turn: Turn, question: str, user: AnyUser) -> list[Near]:

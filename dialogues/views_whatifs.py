@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from agents.finding import wordings
 from agents.models import Release
 from dialogues import supposing, tracing
 from dialogues.forms_whatifs import WhatIfForm
@@ -28,10 +29,11 @@ def turn_why(request: UserRequest, public_id: UUID) -> HttpResponse:
     visible = Turn.objects.visible_to(request.user).select_related(*PARTS)
     turn = get_object_or_404(visible, public_id=public_id)
     found = list(turn.units.select_related("unit", "revision"))
-    question = tracing.question_of(turn)
+    said = tracing.customer_words(turn)
+    question = wordings(said)[0] if said else ""
     context = {
         "turn": turn,
-        "question": question,
+        "asked": said[-1] if said else "",
         "found": _with_versions(found),
         "reads": tracing.rules_read(turn),
         "story": tracing.story(turn, found),

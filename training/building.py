@@ -202,7 +202,7 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
     rejected, chosen = _spoken(turn.output), _spoken(rewrite)
     if rejected is None or chosen is None or rejected == chosen:
         return None
-    if _is_served(turn) and not _is_code_s(turn):
+    if _is_served(turn) and not turn.is_worded_by_code:
         prompt = turn.steps[-1]["messages"][:ORDINARY]
     else:
         prompt = _rebuilt_prompts(turn, toolbox)[-1]
@@ -211,11 +211,6 @@ def pair_data(turn: Turn, rewrite: Data, toolbox: Toolbox) -> Data | None:
 
 def _is_served(turn: Turn) -> bool:
     return any(step.get("messages") for step in turn.steps)
-
-
-def _is_code_s(turn: Turn) -> bool:
-    """Say whether no model chose what was said last: a tool's or a rule's own words were enough."""
-    return not turn.steps or turn.steps[-1].get("result") is not None
 
 
 def _actions(turn: Turn, *, calls: int) -> list[DialogueAction | None]:
@@ -227,7 +222,7 @@ def _actions(turn: Turn, *, calls: int) -> list[DialogueAction | None]:
 def _last_action(turn: Turn) -> DialogueAction | None:
     """Where the customer was asked to agree to a call, the call is what was decided."""
     pending = turn.output.get("pending")
-    if pending and not _is_code_s(turn):
+    if pending and not turn.is_worded_by_code:
         return _readable(parse_action, turn.steps[-1]["output"])
     spoken = _spoken(turn.output)
     return replace(spoken, **pending) if spoken and pending else spoken
@@ -239,7 +234,7 @@ def _served_steps(turn: Turn, toolbox: Toolbox) -> list[Step]:
     A reply that tells a call's result follows from that result: the prompt before the call
     would teach to invent it.
     """
-    told = _is_code_s(turn)
+    told = turn.is_worded_by_code
     actions = _actions(turn, calls=len(turn.steps) if told else len(turn.steps) - 1)
     # A call that the customer agreed to was made without asking the model: it has no prompt.
     # What was refused and asked for again is no example; what came then answers the first prompt.

@@ -110,6 +110,11 @@ class Turn(models.Model):
     def __str__(self) -> str:
         return f"Turn {self.public_id}"
 
+    @property
+    def is_worded_by_code(self) -> bool:
+        """Whether no model chose what was said last: a tool's or a rule's own words were enough."""
+        return not self.steps or self.steps[-1].get("result") is not None
+
     @cached_property
     def earlier(self) -> "Turn | None":
         """The turn before this one, which never changes: what it answered was answered first."""

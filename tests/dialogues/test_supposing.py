@@ -160,6 +160,14 @@ class PageTests(WhatIfTestCase):
         assert "was offered: the customer said “money back”" in page
         assert "was withheld: nobody spoke of what it does" in page
 
+    def test_a_reply_that_needed_no_model_says_so(self):
+        said = {**self.turn.output, "thought": "A rule fits almost word for word"}
+        Turn.objects.filter(pk=self.turn.pk).update(steps=[], output=said)
+        self.client.force_login(self.reviewer)
+        page = self.page()
+        assert "What was said needed no model." in page
+        assert "A rule fits almost word for word." in page
+
     def test_trouble_is_told(self):
         step = {**self.turn.steps[0], "fault": "unbacked", "problems": ["$50"]}
         self.turn.steps = [step]
