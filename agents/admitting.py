@@ -3,15 +3,15 @@
 For releases that say rules in their own words: what their models word themselves is worth little.
 Of 50 of the demo's questions five were answered "I'm sorry. I'm opening the order." with no order
 named and none opened, and two with facts that nobody wrote. Where they mean to ask and ask nothing,
-the identifier that a tool lacks is asked for; where they tell what stands nowhere, that is said;
-and a chat is ended only where the customer takes leave.
+the identifier that a tool lacks is asked for; where they tell what stands nowhere, that is said.
+A chat is ended only where the customer takes leave, and who is passed on is told to whom.
 """
 
 import re
 from dataclasses import replace
 
 from agents import proposing
-from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.turning import Running, words_itself
 
@@ -19,6 +19,7 @@ UNKNOWN = "I have found nothing on that. Please say it in other words, or ask fo
 ASKS_NOTHING = "it asks nothing: ask a question, call a tool or hand off"
 SMALL_TALK_WORDS = 8  # "Hello! How can I help you today?"
 _ASKS = re.compile(r"[?？]|\b(please|tell me|which|what|send|need)\b|请|哪", re.IGNORECASE)
+_WHO = re.compile(r"\b(colleague|person|human|team|specialist)s?\b|同事|人工", re.IGNORECASE)
 _LEAVES = re.compile(
     r"\b(bye|goodbye|good night|see you|that's all|that is all|thanks?|thank you|cheers|no|nothing"
     r"|done|solved)\b|再见|谢谢|没有了|不用了",
@@ -30,6 +31,8 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
     """Return what is said in place of a small model's own words, the action itself if they do."""
     if asks_nothing(turn, action):
         return _asking(turn, action) or action
+    if action.name == HANDOFF and turn.context.release.quotes and not _WHO.search(action.reply):
+        return replace(action, reply=proposing.COLLEAGUE)
     if action.name == CLOSE and _stays(turn):
         return replace(action, name=REPLY)
     if _tells_what_stands_nowhere(turn, action):

@@ -14,6 +14,7 @@ from django.conf import settings
 from agents import breaking, budgeting, composing, engines, occasions
 from agents.actions import (
     CLARIFY,
+    HANDOFF,
     REPLY,
     DialogueAction,
     UnreadableAction,
@@ -225,8 +226,9 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
 
 def words_itself(turn: Running, action: DialogueAction | None) -> bool:
     """Say whether a small model words a reply on no rule: what may be replaced is not shown yet."""
-    own = action is not None and action.name in (REPLY, CLARIFY) and not turn.cited(action)
-    return own and turn.context.release.quotes
+    if action is None or not turn.context.release.quotes:
+        return False
+    return action.name == HANDOFF or (action.name in (REPLY, CLARIFY) and not turn.cited(action))
 
 
 def told_of(turn: Running) -> str:

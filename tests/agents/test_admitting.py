@@ -50,9 +50,11 @@ class AdmittingTests(AgentMixin, TestCase):
         action = await self.said(says(MADE_UP))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
 
-    async def test_small_talk_and_hand_offs_are_the_model_s(self):
-        assert (await self.said(says("You are welcome!"))).reply == "You are welcome!"
-        assert (await self.said(says(MADE_UP, HANDOFF))).name == HANDOFF
+    async def test_small_talk_and_what_names_a_colleague_is_the_model_s(self):
+        for words, name in (("You are welcome!", REPLY), ("A colleague decides that.", HANDOFF)):
+            assert (await self.said(says(words, name))).reply == words
+        action = await self.said(says(OPENING, HANDOFF))
+        assert (action.name, action.reply) == (HANDOFF, "I'm passing you to a colleague.")
 
     async def test_nothing_is_shown_before_it_is_whole(self):
         self.engine.will(says(MADE_UP))
