@@ -17,6 +17,7 @@ from agents import (
     confirming,
     degrading,
     engines,
+    granting,
     guarding,
     proposing,
     telling,
@@ -148,9 +149,10 @@ async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
     turn.refused = None
     if not action.calls_a_tool:
         yield step
-        if delta := _rest(turn, action.reply):
+        said, pending = granting.with_offer(turn, action)
+        if delta := _rest(turn, said.reply):
             yield delta
-        yield Finished(action)
+        yield Finished(said, pending=pending)
         return
     tool = turn.tools[action.name]
     if tool.confirmation:
@@ -252,7 +254,7 @@ async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueActio
         if action is not None and action.calls_a_tool:
             return action
         if action is not None and (said := guarding.checked(turn, action, step)):
-            return said
+            return granting.with_offer(turn, said)[0]
         last = _again(turn, step)[-1]
         if isinstance(last, Finished):
             return last.action

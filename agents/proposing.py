@@ -25,6 +25,7 @@ ASKED_FOR = "The customer asked for it"
 WHICH = "Please tell me the {name}."
 COLLEAGUE = "I'm passing you to a colleague."
 GOODBYE = "Thank you for writing. Goodbye!"
+LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
 FAREWELL_WORDS = 6  # longer messages say something besides
 _PERSON = re.compile(
@@ -92,20 +93,28 @@ def _is_spoken_of(tool: Tool) -> bool:
 def _deed(tool: Tool, text: str) -> DialogueAction | None:
     if not tool.is_irreversible or not occasions.asked_for(tool, text):
         return None
-    arguments = _arguments(tool, text)
+    arguments = arguments_in(tool, text)
     return _call(tool, arguments) if arguments else None
 
 
 def _look_up(turn: Running) -> DialogueAction | None:
-    text, _ = wordings([line.text for line in turn.lines if line.role == "customer"])
+    text = said_last(turn)
     spoken_of = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
     asked = [tool for tool in spoken_of if occasions.asked_for(tool, text)]
     if len(asked) != 1 or asked[0].is_irreversible:
         return None
     [tool] = asked
     said_before = not any(letter.isdigit() for letter in text)  # else a number was mistyped
-    arguments = _arguments(tool, text) or (_arguments(tool, named(turn)) if said_before else None)
+    arguments = arguments_in(tool, text) or (
+        arguments_in(tool, named(turn)) if said_before else None
+    )
     return _call(tool, arguments) if arguments else question(turn, tool)
+
+
+def said_last(turn: Running) -> str:
+    """Return the customer's last message, with the one before it if it is a word or two."""
+    said = [line.text for line in turn.lines if line.role == "customer"]
+    return wordings(said)[0] if said else ""
 
 
 def question(turn: Running, tool: Tool) -> DialogueAction | None:
@@ -121,11 +130,17 @@ def _call(tool: Tool, arguments: dict[str, str]) -> DialogueAction:
     return DialogueAction(tool.name, "", ASKED_FOR, arguments=arguments)
 
 
-def _arguments(tool: Tool, text: str) -> dict[str, str] | None:
-    """Return the tool's arguments if all are identifiers, each named once in the text."""
+def arguments_in(tool: Tool, text: str, *, words: str = "") -> dict[str, str] | None:
+    """Return the tool's arguments if all are identifiers, each named once in the text.
+
+    Args:
+        words: fill what is neither an identifier nor one of a list, a reason say.
+    """
     arguments: dict[str, str] = {}
     for name, schema in tool.parameters.get("properties", {}).items():
         found = set(identifiers(schema["pattern"], text)) if "pattern" in schema else set()
+        if words and schema.get("type") == "string" and not {"pattern", "enum"} & schema.keys():
+            found = {words[: schema.get("maxLength", LONGEST_WORDS)]}
         if len(found) != 1:
             return None
         [arguments[name]] = found

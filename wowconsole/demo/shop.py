@@ -82,13 +82,10 @@ def _refund(order: DemoOrder, asked: dict[str, Any]) -> Order:
     if data["total"] > REFUND_LIMIT:
         return {"error": f"refunds above ${REFUND_LIMIT} need a colleague"}
     _set_status(order, "refunded", note=str(asked.get("reason", ""))[:80])
-    to_card = data["payment"] == "card"
-    return {
-        "order_id": order.order_id,
-        "refunded": data["total"],
-        "to": "card" if to_card else "wallet",
-        "days": "3-5" if to_card else "0",
-    }
+    answer = {"order_id": order.order_id, "refunded": data["total"]}
+    if data["payment"] == "card":
+        return answer | {"to": "card", "days": "3-5"}
+    return answer | {"to": "wallet"}  # at once
 
 
 def _cancel(order: DemoOrder, asked: dict[str, Any]) -> Order:

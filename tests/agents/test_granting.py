@@ -1,0 +1,106 @@
+"""What a rule grants is offered with it; what it denies, or wants to see first, is not."""
+
+from asgiref.sync import sync_to_async
+from django.test import SimpleTestCase, TestCase
+
+from agents import occasions
+from agents.actions import CLARIFY, HANDOFF, REPLY
+from agents.confirming import Call
+from agents.models import Tool
+from agents.prompting import Line, Rule
+from tests.agents.test_guarding import AgentMixin
+from tests.engine import calls, says
+from tests.factories import make_published_unit, make_release, make_scene, make_tool
+from tests.toolserver import business
+
+ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+REASON = {"type": "string", "maxLength": 20}
+COLD = "Cold food is refunded in full. No photo is needed."
+OFFER = f"{COLD}\nShall I refund GW1009?"
+SHOWN = Line("tool", name="image", result={"damage": "spilled"}, is_customers=True)
+
+
+class GrantingTests(AgentMixin, TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.scene = make_scene()
+        cls.unit = make_published_unit(scene=cls.scene, condition="Dinner was cold", content=COLD)
+        parameters = {"type": "object", "properties": {"order_id": ORDER, "reason": REASON}}
+        fields = {"confirmation": "Shall I refund {order_id}?", "occasions": "cold, never came"}
+        make_tool(name="refund_order", description="refund it", parameters=parameters, **fields)
+        look = {"type": "object", "properties": {"order_id": ORDER}}
+        template = "It is {status}."
+        make_tool(name="look", url="/{order_id}/", parameters=look, result_template=template)
+        cls.tools = ["refund_order", "look"]
+        cls.release = make_release(tools=cls.tools, limits={"quote_rules": True})
+
+    async def asked(self, *texts, before=(), said=None, **fields):
+        self.engine.will(said or says("Blah.", knowledge=[self.unit.pk]))
+        return await self.finished(*before, *(Line("customer", text) for text in texts), **fields)
+
+    async def test_the_deed_is_offered_behind_the_rule(self):
+        last = await self.asked("The noodles of gw1009 were cold!")
+        assert (last.action.name, last.action.reply) == (CLARIFY, OFFER)
+        reason = "The noodles of gw1009"[:20]
+        assert last.pending == Call("refund_order", {"order_id": "GW1009", "reason": reason})
+        assert last.action.knowledge == [self.unit.pk]
+
+    async def test_a_number_named_before_will_do_and_a_missing_one_is_asked_for(self):
+        last = await self.asked("It's about GW1009", "My noodles were all cold")
+        assert last.action.reply == OFFER
+        last = await self.asked("My noodles were all cold")
+        assert last.action.reply == f"{COLD}\nPlease tell me the order number."
+        assert last.pending is None
+
+    async def test_questions_about_how_things_are_get_the_rule_alone(self):
+        for text in ("What about a cold dinner", "Is a cold dinner paid back?"):
+            last = await self.asked("It's about GW1009", text)
+            assert (last.action.reply, last.pending) == (COLD, None), text
+
+    async def test_nor_is_offered_what_was_done_or_nobody_spoke_of(self):
+        done = Line("tool", name="refund_order", arguments={"order_id": "GW1009"}, result={})
+        last = await self.asked("GW1009 was cold I said", before=[done])
+        assert last.pending is None
+        assert (await self.asked("GW1009 was lukewarm I think")).pending is None
+        assert (await self.asked("I don't say GW1009 was cold")).pending is None
+
+    async def test_a_hand_off_and_a_release_that_words_rules_offer_nothing(self):
+        hands = says("A colleague looks at it.", HANDOFF, knowledge=[self.unit.pk])
+        assert (await self.asked("GW1009 was cold I said", said=hands)).pending is None
+        words = await sync_to_async(make_release)(tools=self.tools)
+        assert (await self.asked("GW1009 was cold I said", release=words)).pending is None
+
+    async def test_what_a_call_told_gets_the_first_rule_and_the_offer(self):
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            self.engine.will(calls("look", order_id="GW1009"), says("It is delivered now."))
+            shop.answer = b'{"status": "delivered"}'
+            last = await self.finished(Line("customer", "The noodles of GW1009 were cold!"))
+        assert last.action.reply == f"It is delivered.\n{OFFER}"
+        assert (last.action.knowledge, last.pending.name) == ([self.unit.pk], "refund_order")
+
+    async def test_a_rule_that_wants_a_picture_waits_for_it(self):
+        content = "Cold food is refunded with a photo."
+        rule = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="The noodles of somebody were quite cold", content=content
+        )
+        cites = says("Blah.", knowledge=[rule.pk])
+        text = "The noodles of GW1009 were quite cold"
+        last = await self.asked(text, said=cites)
+        assert (last.action.name, last.pending) == (REPLY, None)
+        last = await self.asked(text, said=cites, before=[SHOWN])
+        assert last.pending is not None
+
+
+class GrantsTests(SimpleTestCase):
+    def test_what_a_rule_grants(self):
+        parameters = {"properties": {"order_id": ORDER}}
+        tool = Tool(name="refund_order", description="refund an order", parameters=parameters)
+        for grants, text in (
+            (True, "An order that never arrived is refunded in full."),
+            (True, "You get your money back. No photo is needed."),
+            (False, "It can't be refunded."),
+            (False, "We give a $5 voucher instead of a refund."),
+            (False, "It is refunded. Late reports are not refunded."),
+            (False, "Please ask the shop."),
+        ):
+            assert occasions.grants(tool, Rule(1, "", text)) == grants, text
