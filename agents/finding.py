@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 
 from agents.occasions import SPEAKS
 from agents.prompting import Line
@@ -19,7 +20,8 @@ def find_rules_for(
     """Return the rules for the last message of each dialogue, best first; one batch for all.
 
     The second wording of those that find nothing by the first is asked in another batch; that
-    of a word or two at once, since it may fit a rule by itself ("thanks").
+    of a word or two at once, since it may fit a rule by itself ("thanks"), where nothing that was
+    written before it waits for an answer too.
     """
     said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
     pairs = [wordings(texts) if texts else ("", "") for texts in said]  # a job may speak first
@@ -31,17 +33,27 @@ def find_rules_for(
         asked = [text for text in dict.fromkeys(texts) if text not in found]
         found.update(zip(asked, find(asked), strict=True))
 
-    ask(text for pair in pairs for text in (pair if _is_short(pair[1]) else pair[:1]))
-    ask(second for first, second in pairs if not found[first])
-    return [
-        shown_of(_better(found[first], found.get(second, [])), settings) for first, second in pairs
+    alone = [
+        second if _is_short(second) and len(unanswered(lines)) == 1 else ""
+        for (_, second), lines in zip(pairs, dialogues, strict=True)
     ]
+    ask([*(first for first, _ in pairs), *alone])
+    ask(second for first, second in pairs if not found[first])
+    best = [
+        short if _speaks(found[short]) else (first if found[first] else second)
+        for (first, second), short in zip(pairs, alone, strict=True)
+    ]
+    return [shown_of(found[text], settings) for text in best]
 
 
-def _better(first: list[Found], second: list[Found]) -> list[Found]:
-    """Return what the second wording found where that fits almost word for word."""
-    speaks = bool(second) and second[0].similarity >= SPEAKS
-    return second if speaks else first or second
+def unanswered(lines: Sequence[Line]) -> list[str]:
+    """Return what the customer wrote since the agent spoke last, oldest first."""
+    since = list(takewhile(lambda line: line.role != "agent", reversed(lines)))
+    return [line.text for line in reversed(since) if line.role == "customer"]
+
+
+def _speaks(found: Sequence[Found]) -> bool:
+    return bool(found) and found[0].similarity >= SPEAKS
 
 
 def _is_short(text: str) -> bool:

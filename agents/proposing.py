@@ -11,11 +11,12 @@ where no tool was spoken of.
 """
 
 import re
+from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
-from agents.finding import wordings
+from agents.finding import unanswered, wordings
 from agents.grounding import identifiers
 from agents.models import Composition, Tool
 from agents.promising import DENIES
@@ -35,7 +36,8 @@ _PERSON = re.compile(
     re.IGNORECASE,
 )
 _BYE = re.compile(
-    r"\b(bye|goodbye|good night|see you|that's all|that is all)\b|再见", re.IGNORECASE
+    r"\b(bye|goodbye|good night)\b|\b(see you|that's all|that is all)( then| soon)?\W*$|再见",
+    re.IGNORECASE,
 )
 
 
@@ -44,25 +46,28 @@ def proposed(turn: Running) -> DialogueAction | None:
     last = turn.lines[-1] if turn.lines else None
     if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
-    return _of_the_talk(last.text) or _of_tools_or_rules(turn, last.text)
+    said = unanswered(turn.lines)
+    return _of_the_talk(said) or _of_tools_or_rules(turn, said)
 
 
-def _of_the_talk(text: str) -> DialogueAction | None:
+def _of_the_talk(said: Sequence[str]) -> DialogueAction | None:
     """Return how the talk goes on where the customer says so: with a person, or not at all."""
+    text = " ".join(said)
     person = _PERSON.search(text)
     if person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]):
         return DialogueAction(HANDOFF, COLLEAGUE, ASKED_FOR)
-    if _BYE.search(text) and len(text.split()) <= FAREWELL_WORDS:
+    if len(said) == 1 and _BYE.search(text) and len(text.split()) <= FAREWELL_WORDS:
         return DialogueAction(CLOSE, GOODBYE, "The customer takes leave")
     return None
 
 
-def _of_tools_or_rules(turn: Running, text: str) -> DialogueAction | None:
+def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:
+    text = " ".join(said)
     calls = [call for tool in turn.tools.values() if (call := _deed(tool, text))]
     if calls:
         return calls[0] if len(calls) == 1 else None
     if turn.rules and turn.rules[0].similarity >= occasions.SPEAKS:
-        return _as_written(turn, text)
+        return _as_written(turn, text) if len(said) == 1 else None
     return _look_up(turn)
 
 
@@ -112,7 +117,9 @@ def _look_up(turn: Running) -> DialogueAction | None:
 
 
 def said_last(turn: Running) -> str:
-    """Return the customer's last message, with the one before it if it is a word or two."""
+    """Return what waits for an answer, with the message before it if it is a word or two."""
+    if len(waiting := unanswered(turn.lines)) > 1:
+        return " ".join(waiting)
     said = [line.text for line in turn.lines if line.role == "customer"]
     return wordings(said)[0] if said else ""
 

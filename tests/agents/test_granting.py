@@ -53,8 +53,9 @@ class GrantingTests(AgentMixin, TestCase):
         assert last.pending is None
 
     async def test_questions_about_how_things_are_get_the_rule_alone(self):
+        before = [Line("customer", "It's about GW1009"), Line("agent", "What is?")]
         for text in ("What about a cold dinner", "Is a cold dinner paid back?"):
-            last = await self.asked("It's about GW1009", text)
+            last = await self.asked(text, before=before)
             assert (last.action.reply, last.pending) == (COLD, None), text
 
     async def test_nor_is_offered_what_was_done_or_nobody_spoke_of(self):

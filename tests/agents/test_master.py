@@ -144,6 +144,17 @@ class LoopTests(EngineMixin, TestCase):
             ["My groceries came very late"],
         ]
 
+    def test_a_short_message_that_fits_by_itself_is_found_alone(self):
+        near, exact = mock.Mock(similarity=0.88), mock.Mock(similarity=0.95)
+        answers = {"How long? thanks": [near], "thanks": [exact]}
+        asked, answered = Line("customer", "How long?"), Line("agent", "3 days.")
+        thanks = Line("customer", "thanks")
+        with mock.patch.object(finding, "search") as search:
+            search.side_effect = lambda texts, **_: [answers.get(text, []) for text in texts]
+            talks = [[asked, answered, thanks], [asked, thanks]]
+            rules = finding.find_rules_for(talks, scene=None, audience={})
+        assert rules == [[exact], [near]], "not where the question before it waits as well"
+
     async def test_a_job_may_speak_before_the_customer(self):
         job = Line("tool", name="call_merchant", result={"outcome": "goal_reached"})
         context = master.TurnContext("t-1", self.release, self.scene, [job])

@@ -37,9 +37,9 @@ class ProposingTests(AgentMixin, TestCase):
         cls.tools = ["cancel", "look", "refund"]
         cls.release = make_release(tools=cls.tools, limits={"quote_rules": True})
 
-    async def asked(self, *texts, **fields):
+    async def asked(self, *texts, before=(), **fields):
         self.engine.will(says("In the model's words."))
-        return await self.finished(*[Line("customer", text) for text in texts], **fields)
+        return await self.finished(*before, *[Line("customer", text) for text in texts], **fields)
 
     async def test_the_yes_is_asked_for_and_no_model(self):
         last = await self.asked("Please cancel gw1009.")
@@ -67,7 +67,8 @@ class ProposingTests(AgentMixin, TestCase):
         assert last.pending is None
 
     async def test_a_number_named_earlier_is_not_enough(self):
-        last = await self.asked("It is about GW1009", "please cancel")
+        before = [Line("customer", "It is about GW1009"), Line("agent", "What is?")]
+        last = await self.asked("please cancel", before=before)
         assert last.pending is None
 
     async def test_a_release_that_words_rules_chooses_itself(self):
@@ -75,7 +76,8 @@ class ProposingTests(AgentMixin, TestCase):
         assert (await self.asked("cancel GW1009", release=release)).pending is None
 
     async def test_what_only_looks_up_is_called_and_tells_itself(self):
-        for lines in (["Where is my order gw1009?"], ["It's GW1009", "So where is my order?"]):
+        told = ["It's GW1009", "So where is my order?"]
+        for lines in (["Where is my order gw1009?"], ["Where is my order?", "gw1009"], told):
             with business() as shop, self.settings(PUBLIC_URL=shop.url):
                 shop.answer = b'{"order_id": "GW1009", "status": "packed"}'
                 last = await self.asked(*lines)
@@ -107,8 +109,16 @@ class ProposingTests(AgentMixin, TestCase):
         for text in ("I don't want to talk to a person", "What do your agents earn?"):
             assert (await self.asked(text)).action.name == REPLY, text
 
+    async def test_several_messages_are_read_as_one(self):
+        last = await self.asked("Please cancel GW1009", "thanks")
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+        last = await self.asked("Please cancel GW1009", "that's all, bye")
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+
     async def test_who_says_goodbye_is_let_go(self):
-        assert (await self.asked("ok thanks, bye")).action.name == CLOSE
+        for text in ("ok thanks, bye", "That's all."):
+            assert (await self.asked(text)).action.name == CLOSE, text
+        assert (await self.asked("That's all wrong!")).action.name == REPLY
         assert (await self.asked("Before I say goodbye: what does it cost?")).action.name == REPLY
 
 
