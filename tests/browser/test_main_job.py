@@ -21,7 +21,8 @@ RULE = {
     "How do customers ask it?": "Can I pick up my order from a locker?\n"
     "Do you deliver to parcel lockers?",
 }
-QUESTION = "Could you drop my order at a locker instead of my door?"
+# Near the rule, and not word for word: then no model would be asked.
+QUESTION = "Could you put it into a locker, I am out until eight"
 ORDER = "Where is my order GW1002?"
 UNSENT = "Are you still there?"
 
