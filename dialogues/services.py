@@ -114,8 +114,6 @@ def say(
         ConversationClosed, TooMany: it can't be taken now.
     """
     text = checked(text) if text.strip() or not attachments else ""
-    if conversation.control != Control.HUMAN:  # else no turn will run, as far as is known yet
-        expect(text)
     locked = Conversation.objects.select_for_update()  # one message at a time
     conversation.refresh_from_db(from_queryset=locked)
     lately = done_lately(conversation, client_id=client_id)
@@ -125,7 +123,8 @@ def say(
         raise ConversationClosed("This conversation has ended. Start a new one.")
     check_rate(lately)
     sent = attaching.take(conversation, attachments) if attachments else []
-    if conversation.control != Control.HUMAN:  # else no turn runs
+    if conversation.control != Control.HUMAN:  # else no turn runs, and none will
+        expect(text)
         _drop_running(conversation)
     event = append(
         conversation=conversation,
