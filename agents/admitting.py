@@ -1,8 +1,8 @@
 """Saying so where a small model has nothing to say.
 
 For releases that say rules in their own words: what their models word themselves is worth little.
-Of 50 of the demo's questions five were answered "I'm sorry. I'm opening the order." with no order
-named and none opened, and two with facts that nobody wrote. Where they mean to ask and ask nothing,
+Of 50 of the demo's questions four were answered as by "I'm sorry. I'm opening the order." with no
+order opened, and two with facts that nobody wrote. Where they mean to ask and ask nothing,
 the identifier that a tool lacks is asked for; where they tell what stands nowhere, that is said.
 A chat is ended only where the customer takes leave, and who is passed on is told to whom.
 """

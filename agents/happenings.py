@@ -73,7 +73,8 @@ class Step:
 
     `fault` says why the output was not taken ("" if it was): "unreadable", "forbidden" (a call
     that the turn does not allow), "unbacked" (said without a source); `problems` in words.
-    A call without messages was made without asking the model: the customer had agreed to it.
+    A call without messages was made without asking the model: the customer had agreed to it, or
+    had asked for it in so many words.
     """
 
     messages: list[Message]

@@ -69,7 +69,9 @@ class DemoSiteTests(TestCase):
         with mock.patch("django.utils.timezone.now", return_value=night):
             for _ in range(2):
                 answer = self.client.post(f"{PAGE}late/", asked)
-        self.assertContains(self.client.get(answer.url), "35 minutes late")
+        self.assertContains(self.client.get(answer.url), f"{order} is 35 minutes late")
+        anything = self.client.get(PAGE, {"customer": CUSTOMERS[0], "told": "Your account"})
+        self.assertNotContains(anything, "minutes late")
         [event] = BusinessEvent.objects.all()
         assert (event.customer_ref, event.data["order_id"]) == tuple(asked.values())
         receiving.handle(event.pk)

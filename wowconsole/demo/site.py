@@ -87,14 +87,15 @@ def page(request: HttpRequest) -> HttpResponse:
     if not (settings.DEMO or settings.DEBUG):
         raise Http404
     customer = _customer(request.GET)
+    orders = DemoOrder.objects.filter(data__customer=customer)  # "" has none
     context = {
-        "told": request.GET.get("told", ""),
+        "told": orders.filter(order_id=request.GET.get("told", "")).first(),
         "under_way": UNDER_WAY,
         "minutes_late": MINUTES_LATE,
         "business": BUSINESS,
         "customers": CUSTOMERS,
         "customer": customer,
-        "orders": DemoOrder.objects.filter(data__customer=customer) if customer else [],
+        "orders": orders,
         "identity": proof_of(customer) if customer else "",
         "site": SLUG if Site.objects.filter(slug=SLUG, is_active=True).exists() else "",
     }
