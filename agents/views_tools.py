@@ -62,7 +62,7 @@ def _detail(
         "fixtures": tool.fixtures.select_related("created_by")[:FIXTURES_SHOWN],
         "revisions": tool.revisions.select_related("by")[:REVISIONS_SHOWN],
         "releases": Release.objects.filter(tools__contains=[tool.name])[:RELEASES_SHOWN],
-        "occasions": occasions.words_of(tool) if tool.is_irreversible else [],
+        "occasions": occasions.words_of(tool) if tool.is_irreversible or tool.occasions else [],
         "changes": revising.of_offer(tool) if tool.held_at and tool.offered else [],
         "offer_id": importing.offer_id(tool.offered) if tool.offered else "",
     }

@@ -147,6 +147,20 @@ class ListTests(PageTestCase):
         assert self.queries(LIST) == few
 
 
+class OccasionTests(PageTestCase):
+    def shown(self, **fields):
+        Tool.objects.filter(pk=self.tool.pk).update(**fields)
+        return self.client.get(self.url)
+
+    def test_the_words_by_which_it_is_called_or_offered_are_shown(self):
+        self.assertNotContains(self.shown(), "somebody speaks of")
+        page = self.shown(occasions="where is my order, status of")
+        self.assertContains(
+            page, "Called when</dt><dd>somebody speaks of where is my order, "
+        )
+        self.assertContains(self.shown(confirmation="Sure?"), "Offered when</dt>")
+
+
 class EditTests(PageTestCase):
     def test_a_tool_is_made(self):
         answer = self.client.post(NEW, FIELDS)
