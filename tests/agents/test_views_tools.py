@@ -155,9 +155,7 @@ class OccasionTests(PageTestCase):
     def test_the_words_by_which_it_is_called_or_offered_are_shown(self):
         self.assertNotContains(self.shown(), "somebody speaks of")
         page = self.shown(occasions="where is my order, status of")
-        self.assertContains(
-            page, "Called when</dt><dd>somebody speaks of where is my order, "
-        )
+        self.assertContains(page, "Called when</dt><dd>somebody speaks of where is my order, ")
         self.assertContains(self.shown(confirmation="Sure?"), "Offered when</dt>")
 
 
