@@ -50,9 +50,14 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
 
 
 def _with_rule(turn: Running, action: DialogueAction) -> DialogueAction:
-    """Return what a call told with the first rule behind it, where that grants a deed."""
+    """Return what a call told with the first rule behind it, where that grants a deed.
+
+    Only a rule that is said as written: what a model is to word is left to one.
+    """
     rule = turn.rules[0] if turn.rules else None
     if rule is None or action.reply != told_of(turn):
+        return action
+    if not turn.context.release.says_as_written(rule.risk):
         return action
     worded = as_written([rule], turn.lines)
     cites = replace(action, knowledge=[rule.id], reply=f"{action.reply}\n{worded.text}")

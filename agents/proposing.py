@@ -18,7 +18,7 @@ from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.finding import unanswered, wordings
 from agents.grounding import identifiers
-from agents.models import Composition, Tool
+from agents.models import Tool
 from agents.promising import DENIES
 from agents.turning import Running, named
 
@@ -74,8 +74,8 @@ def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | N
 def _as_written(turn: Running, text: str) -> DialogueAction | None:
     """Return the first rule as the reply, if no tool may have to do with it."""
     rule = turn.rules[0]
-    mode = turn.context.release.composition_of(rule.risk)
-    if mode not in (Composition.QUOTED, Composition.STRICT) or _concerns_a_tool(turn, text):
+    as_is = turn.context.release.says_as_written(rule.risk)
+    if not as_is or _concerns_a_tool(turn, text):
         return None
     worded = as_written([rule], turn.lines)
     if worded.missing:

@@ -107,6 +107,10 @@ class Release(models.Model):
         usual = Composition.QUOTED if self.limits.get("quote_rules") else Composition.FREE
         return str(self.limits.get("composition", {}).get(risk, usual))
 
+    def says_as_written(self, risk: str) -> bool:
+        """Return whether a rule of this risk is said in its own words, a model's never."""
+        return self.composition_of(risk) in (Composition.QUOTED, Composition.STRICT)
+
 
 class Promotion(models.Model):
     """The ledger of live releases: the newest row of a scene is live there.

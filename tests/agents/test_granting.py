@@ -26,7 +26,10 @@ class GrantingTests(AgentMixin, TestCase):
         cls.scene = make_scene()
         cls.unit = make_published_unit(scene=cls.scene, condition="Dinner was cold", content=COLD)
         parameters = {"type": "object", "properties": {"order_id": ORDER, "reason": REASON}}
-        fields = {"confirmation": "Shall I refund {order_id}?", "occasions": "cold, never came"}
+        fields = {
+            "confirmation": "Shall I refund {order_id}?",
+            "occasions": "cold, frozen, never came",
+        }
         make_tool(name="refund_order", description="refund it", parameters=parameters, **fields)
         look = {"type": "object", "properties": {"order_id": ORDER}}
         template = "It is {status}."
@@ -78,6 +81,20 @@ class GrantingTests(AgentMixin, TestCase):
             last = await self.finished(Line("customer", "The noodles of GW1009 were cold!"))
         assert last.action.reply == f"It is delivered.\n{OFFER}"
         assert (last.action.knowledge, last.pending.name) == ([self.unit.pk], "refund_order")
+
+    async def test_a_rule_that_a_model_words_is_not_put_behind_what_a_call_told(self):
+        said = "The soup of GW1009 was frozen!"
+        await sync_to_async(make_published_unit)(
+            scene=self.scene, condition=said, content=COLD, risk="high"
+        )
+        for mode, behind in (("strict", f"\n{OFFER}"), ("styled", "")):
+            limits = {"quote_rules": True, "composition": {"high": mode}}
+            release = await sync_to_async(make_release)(tools=self.tools, limits=limits)
+            with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                self.engine.will(calls("look", order_id="GW1009"), says("It is delivered now."))
+                shop.answer = b'{"status": "delivered"}'
+                last = await self.finished(Line("customer", said), release=release)
+            assert last.action.reply == f"It is delivered.{behind}", mode
 
     async def test_a_rule_that_wants_a_picture_waits_for_it(self):
         content = "Cold food is refunded with a photo."
