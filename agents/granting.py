@@ -8,14 +8,15 @@ hold as ever.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agents import confirming, occasions
-from agents.actions import CLARIFY, REPLY, DialogueAction
+from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.confirming import Call
 from agents.models import Tool
-from agents.prompting import Rule
+from agents.prompting import Line, Rule
 from agents.proposing import arguments_in, question, said_last
 from agents.turning import Running, named, told_of
 
@@ -24,6 +25,7 @@ _GENERAL = re.compile(
     r"[?？]|^\W*(how|what|when|why|which|who|where|do|does|is|are|can|could)\b", re.IGNORECASE
 )
 
+LOOKED_AT = "I can't judge by myself what your picture shows, so a colleague looks at it now."
 _PICTURE = re.compile(r"(?<!no )\b(photo|picture|video|screenshot)s?\b|照片|图片", re.IGNORECASE)
 
 
@@ -38,6 +40,8 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
     tool = _granted(turn, action, said)
     if tool is None:
         return action, None
+    if held := held_up(turn, tool, turn.cited(action)):
+        return (held if held.name == HANDOFF else action), None
     arguments = arguments_in(tool, said, words=said)
     if arguments is None and not _GENERAL.search(said):
         if lacking := question(turn, tool):
@@ -75,15 +79,35 @@ def _granted(turn: Running, action: DialogueAction, said: str) -> Tool | None:
         return None
     asking = [tool for tool in turn.tools.values() if tool.is_irreversible]
     tools = [tool for tool in asking if occasions.asked_for(tool, said)]
-    rules = [rule for rule in turn.cited(action) if not _lacks_a_picture(turn, rule)]
+    rules = turn.cited(action)
     if len(tools) != 1 or not any(occasions.grants(tools[0], rule) for rule in rules):
         return None
     return tools[0]
 
 
-def _lacks_a_picture(turn: Running, rule: Rule) -> bool:
-    """Say whether a rule wants to see something that the customer has not shown."""
-    return bool(_PICTURE.search(rule.content)) and not any(line.is_customers for line in turn.lines)
+def held_up(turn: Running, tool: Tool, rules: Sequence[Rule]) -> DialogueAction | None:
+    """Return what comes before a deed whose rules all want a picture: to send one, or a person.
+
+    A person where one was sent that nobody has made out: a file, an unclear one, one with signs
+    of tampering, or where only its words are read (no VISION_URL).
+    """
+    granting = [rule for rule in rules if occasions.grants(tool, rule)]
+    wanting = [rule for rule in granting if _PICTURE.search(rule.content)]
+    if not wanting or len(wanting) < len(granting) or any(map(_is_made_out, turn.lines)):
+        return None
+    ids = [rule.id for rule in wanting]
+    if any(line.is_customers for line in turn.lines):
+        return DialogueAction(HANDOFF, LOOKED_AT, "A person has to look at the picture", ids)
+    if not turn.context.release.quotes:
+        return None  # its model reads the rule
+    asks = as_written(wanting[:1], turn.lines)
+    return DialogueAction(REPLY, asks.text, "Its rule wants a picture", ids[:1])
+
+
+def _is_made_out(line: Line) -> bool:
+    """Say whether a customer's line brings a picture of something, without a doubt about it."""
+    pictures = line.result.get("pictures", []) if line.is_customers else []
+    return any((each["item"] or each["damage"]) and "advice" not in each for each in pictures)
 
 
 def _was_called(turn: Running, tool: Tool, arguments: dict[str, str]) -> bool:

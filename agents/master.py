@@ -110,7 +110,11 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
 
 
 def _asking(turn: Running, call: DialogueAction) -> Finished:
-    asked = confirming.question(turn.tools[call.name], call)
+    """Ask for the customer's yes to a call, or for the picture that its rule wants first."""
+    tool = turn.tools[call.name]
+    if held := granting.held_up(turn, tool, turn.cited(call) or turn.rules[:1]):
+        return Finished(held)
+    asked = confirming.question(tool, call)
     return Finished(asked, pending=Call(call.name, call.arguments))
 
 
@@ -269,5 +273,5 @@ def _without_a_model(turn: Running) -> DialogueAction | None:
         turn.made = {line.name: [line.arguments] for line in made}
         return telling.as_told(turn, is_all=asked is not None and asked.calls_a_tool)
     if asked is not None and asked.calls_a_tool and turn.tools[asked.name].is_irreversible:
-        return confirming.question(turn.tools[asked.name], asked)
+        return _asking(turn, asked).action
     return asked

@@ -6,6 +6,7 @@ from django.test import SimpleTestCase, TestCase
 from agents import occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY
 from agents.confirming import Call
+from agents.granting import LOOKED_AT
 from agents.models import Tool
 from agents.prompting import Line, Rule
 from tests.agents.test_guarding import AgentMixin
@@ -17,7 +18,8 @@ ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 REASON = {"type": "string", "maxLength": 20}
 COLD = "Cold food is refunded in full. No photo is needed."
 OFFER = f"{COLD}\nShall I refund GW1009?"
-SHOWN = Line("tool", name="image", result={"damage": "spilled"}, is_customers=True)
+SEEN = {"words_in_picture": "", "item": "noodles", "damage": "cold", "confidence": 0.9}
+PIE = "The pie is cold, refund GW1009"
 
 
 class GrantingTests(AgentMixin, TestCase):
@@ -96,17 +98,52 @@ class GrantingTests(AgentMixin, TestCase):
                 last = await self.finished(Line("customer", said), release=release)
             assert last.action.reply == f"It is delivered.{behind}", mode
 
-    async def test_a_rule_that_wants_a_picture_waits_for_it(self):
+    async def pictured(self, **seen):
+        """Return how it ends where the rule wants a picture, and the customer sent `seen`."""
         content = "Cold food is refunded with a photo."
         rule = await sync_to_async(make_published_unit)(
             scene=self.scene, condition="The noodles of somebody were quite cold", content=content
         )
+        before = [Line("tool", is_customers=True, result=seen)] if seen else []
         cites = says("Blah.", knowledge=[rule.pk])
         text = "The noodles of GW1009 were quite cold"
-        last = await self.asked(text, said=cites)
+        return await self.asked(text, said=cites, before=before)
+
+    async def test_a_rule_that_wants_a_picture_waits_for_it(self):
+        last = await self.pictured()
         assert (last.action.name, last.pending) == (REPLY, None)
-        last = await self.asked(text, said=cites, before=[SHOWN])
+        last = await self.pictured(pictures=[SEEN])
         assert last.pending is not None
+
+    async def test_a_picture_that_nobody_has_made_out_goes_to_a_person(self):
+        words = SEEN | {"item": None, "damage": None, "words_in_picture": "hello"}
+        for seen in (
+            {"pictures": [words]},
+            {"pictures": [SEEN | {"advice": "A colleague has to look at it."}]},
+            {"files": [{"words_in_file": "spilled soup"}]},
+            {"error": "It could not be opened."},
+        ):
+            last = await self.pictured(**seen)
+            assert (last.action.name, last.action.reply) == (HANDOFF, LOOKED_AT), seen
+            assert last.pending is None, seen
+
+    async def test_nor_may_a_model_ask_for_the_deed_then(self):
+        unclear = {"pictures": [SEEN | {"advice": "Ask for a sharper picture."}]}
+        rule = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="The pie is cold", content="Refunded with a photo."
+        )
+        arguments = {"order_id": "GW1009", "reason": "cold"}
+        call = says("One moment.", "refund_order", arguments=arguments, knowledge=[rule.pk])
+        lines = [Line("tool", is_customers=True, result=unclear), Line("customer", PIE)]
+        free = await sync_to_async(make_release)(tools=self.tools)
+        for release, seen in ((free, lines), (self.release, lines), (self.release, lines[1:])):
+            self.engine.will(call)
+            last = await self.finished(*seen, release=release)
+            assert last.pending is None, seen
+            assert last.action.knowledge == [rule.pk], seen
+        self.engine.will(call)
+        last = await self.finished(lines[1], release=free)
+        assert last.pending is not None  # a larger model reads the rule itself
 
 
 class GrantsTests(SimpleTestCase):
