@@ -29,6 +29,9 @@ def test_the_last_four_digits_of_a_card_stay(number):
         "9411111111111111",  # no scheme's
         "12345678901234567890123",
         "110101199003074514",  # an identity number
+        "+41111 1111 1111 1111",  # a telephone's
+        "DE95 4111 1111 1111 1111 00",  # an account, whose middle would pass for a card
+        "4111 1111/11 11 11/11",  # short groups beside each other: dates and the like
     ],
 )
 def test_other_numbers_stay(text):
@@ -46,6 +49,36 @@ def test_other_numbers_stay(text):
 )
 def test_a_card_is_found_among_what_is_written_with_it(text, cut):
     assert masked(text) == cut
+
+
+@pytest.mark.parametrize(
+    "between",
+    [".", "  ", "\u00a0", "–", "\n", "\r\n", "_", "/", "\u200b", " - ", ")(", "\u2060 \u2060"],
+)
+def test_whatever_is_between_its_groups(between):
+    assert masked(between.join(["4111", "1111", "1111", "1111"])) == "•••• 1111"
+    assert masked(between.join(["3782", "822463", "10005"])) == "•••• 0005"
+
+
+def test_marks_that_can_not_be_seen_hide_no_digit():
+    assert masked("\u200d".join("4111111111111111")) == "•••• 1111"
+
+
+@pytest.mark.parametrize(
+    "before", ["no.", "#", "card", "卡号", "=", "/", "John,", "-", ":", "(", "NO"]
+)
+@pytest.mark.parametrize("behind", ["", "x", "_", ",12/27", "."])
+def test_whatever_stands_beside_it(before, behind):
+    assert masked(f"{before}4111111111111111{behind}") == f"{before}•••• 1111{behind}"
+
+
+def test_a_web_address_keeps_its_path_and_not_its_query():
+    path = "https://shop.example/track/4111111111111111"
+    assert masked(f"{path}?card=4111111111111111") == f"{path}?card=•••• 1111"
+
+
+def test_what_only_looks_like_an_account_is_cut():
+    assert masked("MC5555 5555 5555 4444") == "MC•••• 4444"  # Monaco's begin so
 
 
 def test_two_cards_are_cut_each():
