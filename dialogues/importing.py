@@ -138,7 +138,7 @@ def _conversation(transcript: Transcript, scene: Scene | None, channel: str) -> 
         channel=channel,
         external_id=transcript.external_id,
         scene=scene,
-        customer=transcript.customer,
+        customer=masked(transcript.customer),
         rating=transcript.rating,
         created_at=times[0],
         closed_at=times[-1],

@@ -70,17 +70,17 @@ def start_conversation(
 ) -> tuple[Conversation, str]:
     """Open a conversation and return it with the secret by which its customer comes back.
 
-    Only the secret's SHA-256 is stored.
+    Only the secret's SHA-256 is stored, and no number of a payment card.
 
     Args:
         audience: what is known of the customer: "channel" (without it "web"), "segment",
             "region". Rules that are limited by one are for those who have it.
     """
     token = secrets.token_urlsafe(24)
-    known = {name: text.strip().lower() for name, text in (audience or {}).items()}
+    known = {name: masked(text.strip().lower()) for name, text in (audience or {}).items()}
     conversation = Conversation(
         scene=scene,
-        customer=customer,
+        customer=masked(customer),
         audience={"channel": CHANNEL} | {name: text for name, text in known.items() if text},
         token_sha256=hashlib.sha256(token.encode()).hexdigest(),
     )
@@ -186,7 +186,7 @@ def begin_with_history(
 ) -> Turn:
     """Store a talk that a program sends whole, and lease the turn that answers its last line."""
     conversation = Conversation.objects.create(
-        channel=Channel.API, scene=scene, customer=customer, release=release
+        channel=Channel.API, scene=scene, customer=masked(customer), release=release
     )
     for line in lines:
         role = Role.CUSTOMER if line.role == "customer" else Role.AGENT

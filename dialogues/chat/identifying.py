@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.masking import masked
 from dialogues import services
 from dialogues.models import Algorithm, Conversation, Site, SiteKey, SpentProof
 from dialogues.proactive import sending
@@ -242,7 +243,8 @@ def _from_jwt(token: Any) -> Customer:
     _spend(key, claims.get("jti"), expires)
     audience = {name: str(claims[name])[:40] for name in CLAIMS if claims.get(name)}
     _note_use(key)
-    return Customer(_ref(claims["sub"]), key.site, str(claims.get("name") or "")[:120], audience)
+    name = masked(str(claims.get("name") or ""))[:120]
+    return Customer(_ref(claims["sub"]), key.site, name, audience)
 
 
 def _note_use(key: SiteKey) -> None:

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.cleaning import storable
+from agents.masking import masked
 from dialogues.appending import ConversationClosed
 from dialogues.models import (
     Attachment,
@@ -123,7 +124,7 @@ def upload(
 
 
 def _described(text: str) -> str:
-    return " ".join(str(storable(text)).split())[:DESCRIPTION_LENGTH]
+    return masked(" ".join(str(storable(text)).split()))[:DESCRIPTION_LENGTH]
 
 
 def _keep_picture(content: bytes, fields: dict[str, Any]) -> Attachment:
@@ -164,12 +165,13 @@ def _drawn_name(suffix: str) -> str:
 
 
 def _shown_name(name: str, sort: sniffing.Sort) -> str:
-    """Return the sender's name for it without folders and marks that can't be seen.
+    """Return the sender's name for it without folders, marks that can't be seen and card numbers.
 
     It ends as the content does: text that is called `bill.hta` would run where it is opened.
     """
     last = PurePath(str(storable(name)).replace("\\", "/")).name
-    shown = "".join(mark for mark in last if mark.isprintable()).strip(" .") or str(sort.kind)
+    seen = "".join(mark for mark in last if mark.isprintable())
+    shown = masked(seen).strip(" .") or str(sort.kind)
     if PurePath(shown).suffix.lower() not in (sort.suffix, *sort.other_suffixes):
         shown += sort.suffix
     return shown[-LONGEST_NAME:]

@@ -73,6 +73,21 @@ class ApiTests(TestCase):
         assert shown == ["bill.hta.txt", "bill.bat.txt", "bill.txt", "Bill.CSV"] + ["file.txt"] * 2
         assert upload(self.conversation, name="a.jpeg").name == "a.jpeg"
 
+    def test_a_name_is_kept_without_the_number_of_a_card(self):
+        named = upload(self.conversation, name="Visa_4111 1111\u200b1111 1111.jpg")
+        assert named.name == "Visa_•••• 1111.jpg"
+
+    def test_what_a_picture_shows_is_told_without_the_number_of_a_card(self):
+        by, told = make_user(), "A card, 4111111111111111"
+        picture = attaching.upload(
+            conversation=self.conversation,
+            name="a.jpg",
+            content=encoded(draw()),
+            by=by,
+            description=told,
+        )
+        assert picture.description == "A card, •••• 1111"
+
     def test_an_empty_file_is_refused(self):
         answer = self.post(b"")
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid")

@@ -36,6 +36,14 @@ class OpenTests(TestCase):
         assert self.post({}).status_code == 201
         assert self.post({"scene": None, "customer": ""}).status_code == 201
 
+    def test_the_number_of_a_card_is_no_name(self):
+        self.post(
+            {"customer": "Maya 4111.1111.1111.1111", "audience": {"region": "4111111111111111"}}
+        )
+        conversation = Conversation.objects.get()
+        assert conversation.customer == "Maya •••• 1111"
+        assert conversation.audience["region"] == "•••• 1111"
+
     def test_nonsense_is_refused(self):
         for body in (
             {"scene": "nowhere"},

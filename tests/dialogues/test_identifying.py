@@ -98,6 +98,12 @@ class OpenTests(SiteTestCase):
         assert (conversation.customer, conversation.customer_ref) == ("Maya", "C-7")
         assert conversation.audience == {"channel": "app", "segment": "gold", "region": "north"}
 
+    def test_a_name_is_kept_without_the_number_of_a_card_and_the_id_as_it_is(self):
+        number = "4111111111111111"
+        self.post(identity=token(self.key, sub=number, name=f"Maya {number}"))
+        conversation = Conversation.objects.get()
+        assert (conversation.customer, conversation.customer_ref) == ("Maya •••• 1111", number)
+
     def test_a_public_key_will_do(self):
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -231,6 +237,12 @@ class MidwayTests(SiteTestCase):
         identifying.identify(conversation=self.conversation, proof=signed(self.key))
         self.conversation.refresh_from_db()
         assert self.conversation.identified_at == first
+
+    def test_a_name_told_later_is_kept_without_the_number_of_a_card(self):
+        proof = token(self.key, name="4111111111111111")
+        identifying.identify(conversation=self.conversation, proof=proof)
+        self.conversation.refresh_from_db()
+        assert self.conversation.customer == "•••• 1111"
 
     def test_a_chat_never_changes_hands(self):
         identifying.identify(conversation=self.conversation, proof=signed(self.key))

@@ -71,6 +71,12 @@ OURS = {
 }
 
 
+class CustomerTests(TestCase):
+    def test_the_number_of_a_card_is_no_name(self):
+        import_rows([OURS | {"customer": "4111111111111111"}])
+        assert Conversation.objects.get().customer == "•••• 1111"
+
+
 class SharedFormTests(TestCase):
     @classmethod
     def setUpTestData(cls):

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.test import TestCase
 from django.utils import timezone
 
+from agents.prompting import Line
 from dialogues import services
 from dialogues.models import Control, Conversation, EventKind, Judgement, Role, Turn, TurnStatus
 from tests.factories import make_conversation, make_release, make_turn, make_user, say
@@ -111,6 +112,13 @@ class BeginTurnTests(TestCase):
 
     def begin(self):
         return services.begin_turn(self.conversation.pk)
+
+    def test_the_user_of_a_program_is_kept_without_the_number_of_a_card(self):
+        card, lines = "4111111111111111", [Line("customer", "Hi")]
+        turn = services.begin_with_history(
+            release=self.release, scene=None, customer=card, lines=lines
+        )
+        assert turn.conversation.customer == "•••• 1111"
 
     def test_several_quick_messages_are_one_turn(self):
         for number in range(3):
