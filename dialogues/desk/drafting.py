@@ -81,9 +81,8 @@ def _asks(conversation: Conversation) -> bool:
 
 def run(job: Job) -> None:
     """Write the draft of a job; begun anew after a crash, it is written anew."""
-    draft = Draft.objects.select_related("conversation__scene", "conversation__release").get(
-        job=job
-    )
+    parts = ("conversation__scene", "conversation__release__version")  # can't be fetched later
+    draft = Draft.objects.select_related(*parts).get(job=job)
     jobs.advance(job, done=0, note="Reading the conversation")
     write = _reply if draft.kind == DraftKind.REPLY else _summary
     draft.text, draft.source, draft.release = write(draft, job)

@@ -36,7 +36,7 @@ def open_conversation(event: BusinessEvent) -> Conversation | None:
     )
     if event.site_id:
         chats = chats.filter(Q(site=event.site_id) | Q(site=None))
-    return chats.order_by("-updated_at", "-pk").first()
+    return chats.select_related("release__version").order_by("-updated_at", "-pk").first()
 
 
 def send(decision: ProactiveDecision, conversation: Conversation | None, words: str) -> Event:

@@ -48,6 +48,15 @@ class ReplyTests(DraftCase):
         assert "Where is my order?" in json.dumps(self.engine.requests[0]["messages"])
         assert self.conversation.events.count() == 1  # the customer saw nothing of it
 
+    def test_it_is_written_with_the_release_that_has_answered_before(self):
+        self.conversation.release = self.release
+        self.conversation.save()
+        make_release(live=True)
+        self.engine.will(says("It comes soon."))
+        draft = self.draft()
+        assert (draft.text, draft.release) == ("It comes soon.", self.release.name)
+        assert draft.job.state == JobState.DONE
+
     def test_a_tool_is_named_but_not_called(self):
         make_tool(name="look_up")
         self.release = make_release(live=True, tools=["look_up"])
@@ -92,6 +101,12 @@ class SummaryTests(DraftCase):
         draft = self.draft(DraftKind.SUMMARY)
         assert draft.text == "Called the courier and refunded $5."
         assert draft.source == DraftSource.ENGINE
+
+    def test_the_release_that_has_answered_before_sums_up(self):
+        self.conversation.release = self.release
+        self.conversation.save()
+        self.engine.will(json.dumps({"summary": "Called the courier."}))
+        assert self.draft(DraftKind.SUMMARY).text == "Called the courier."
 
     def test_figures_that_nobody_wrote_are_not_taken(self):
         self.engine.will(json.dumps({"summary": "Refunded $50."}))

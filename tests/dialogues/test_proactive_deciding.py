@@ -22,6 +22,7 @@ from dialogues.models import (
     ProactivePolicy,
     ProactiveVersion,
     Role,
+    Site,
 )
 from dialogues.proactive import contact, deciding
 from dialogues.proactive import policies as proactive_policies
@@ -96,11 +97,12 @@ class TellTests(TestCase):
         chat = decision.conversation
         assert said(chat) == [TEXT]
         assert chat.customer_ref == "c-1"
-        found, token = adopt(customer_ref="c-1", site=None)
+        site = Site.objects.create(slug="shop", name="Shop")
+        found, token = adopt(customer_ref="c-1", site=site)
         assert found == chat
         chat.refresh_from_db()
         assert services.opens(chat, token)
-        assert adopt(customer_ref="c-1", site=None) is None
+        assert adopt(customer_ref="c-1", site=site) is None
 
     def test_a_chat_that_was_left_is_not_spoken_in(self):
         make_policy(cooldown_hours=0)
@@ -113,7 +115,8 @@ class TellTests(TestCase):
     def test_nobody_else_gets_that_chat(self):
         make_policy()
         decided(make_event())
-        assert adopt(customer_ref="c-2", site=None) is None
+        site = Site.objects.create(slug="shop", name="Shop")
+        assert adopt(customer_ref="c-2", site=site) is None
 
     def test_only_open_chats_where_the_policy_says_so(self):
         make_policy(reach="open")
@@ -214,6 +217,62 @@ class RefuseTests(TestCase):
         assert decided(make_event()).outcome == Outcome.NOT_VALID
 
 
+@NEVER_QUIET
+class SiteTests(TestCase):
+    """Two sites, whose customers c-1 are two people."""
+
+    def setUp(self):
+        self.shop, self.club = (
+            Site.objects.create(slug=slug, name=slug) for slug in ("shop", "club")
+        )
+        make_policy()
+
+    def test_nothing_is_said_in_the_chat_of_another_site(self):
+        other, nobodys, mine = make_chat(site=self.club), make_chat(), make_chat(site=self.shop)
+        assert decided(make_event(site=self.shop)).conversation == mine
+        assert said(other) == said(nobodys) == []
+
+    def test_a_new_chat_is_of_the_site(self):
+        make_chat(site=self.club)
+        assert decided(make_event(site=self.shop)).conversation.site == self.shop
+
+    def test_they_do_not_opt_each_other_out(self):
+        proactive_policies.opt_out(make_chat(site=self.club))
+        assert decided(make_event(site=self.club)).outcome == Outcome.OPTED_OUT
+        assert decided(make_event(site=self.shop)).outcome == Outcome.SENT
+
+    def test_a_no_of_before_sites_were_told_apart_holds_at_each(self):
+        OptOut.objects.create(customer_ref="c-1")
+        for site in (self.shop, self.club):
+            assert decided(make_event(site=site)).outcome == Outcome.OPTED_OUT
+
+    def test_each_says_it_once_for_each_site(self):
+        OptOut.objects.create(customer_ref="c-1")
+        OptOut.objects.create(customer_ref="c-1", site=self.shop)
+        for site in (None, self.shop):
+            with (
+                self.assertRaisesMessage(IntegrityError, "opt_out_customer_once"),
+                transaction.atomic(),
+            ):
+                OptOut.objects.create(customer_ref="c-1", site=site)
+
+    @override_settings(PROACTIVE_MOST=1)
+    def test_they_do_not_use_up_each_others_cap(self):
+        make_policy(name="Another")
+        for site in (self.club, self.shop):
+            event = make_event(site=site)
+            tasks.handle_business_event(event.pk)
+            for decision in event.decisions.all():
+                tasks.decide_contact(decision.pk)
+            outcomes = sorted(event.decisions.values_list("outcome", flat=True))
+            assert outcomes == [Outcome.CAPPED, Outcome.SENT]
+
+    def test_nor_each_others_cooldown(self):
+        for site in (self.club, self.shop):
+            assert decided(make_event(site=site)).outcome == Outcome.SENT
+            assert decided(make_event(site=site)).outcome == Outcome.COOLDOWN
+
+
 class QuietTests(TestCase):
     SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -265,10 +324,10 @@ class HoldoutTests(TestCase):
 
 @NEVER_QUIET
 class WordingTests(EngineMixin, TestCase):
-    def told(self, answer):
+    def told(self, answer, **chat):
         make_release(live=True)
         make_policy(wording="agent")
-        chat = make_chat()
+        chat = make_chat(**chat)
         say(chat, "Hello")
         self.engine.will(answer)
         decided(make_event())
@@ -280,6 +339,10 @@ class WordingTests(EngineMixin, TestCase):
         ]
         prompt = self.engine.requests[0]["messages"][-1]["content"]
         assert TEXT in prompt
+
+    def test_a_chat_in_which_the_agent_has_spoken_is_told_in_its_words_too(self):
+        words = "Sorry: GW1002 comes 45 minutes late."
+        assert self.told(says(words), release=make_release()) == [words]
 
     def test_other_figures_are_refused(self):
         assert self.told(says("GW1002 comes in 5 minutes, and you get $10.")) == [TEXT]
