@@ -42,8 +42,7 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
 
 def _asking(turn: Running, action: DialogueAction) -> DialogueAction | None:
     """Return the rules that it names as written, and the question for what a tool lacks."""
-    questions = (proposing.question(turn, tool) for tool in turn.tools.values())
-    question = next((question for question in questions if question), None)
+    question = proposing.asked_first(turn)
     if question is None:
         return None
     worded = as_written(turn.cited(action), turn.lines)

@@ -1,6 +1,11 @@
-"""Who words a reply that rests on rules, by their risk (see `agents.models.Composition`)."""
+"""Who words a reply that rests on rules, by their risk (see `agents.models.Composition`).
+
+A rule's {fields} are filled from tool results alone: `{total}`, or `{customer.name}` for a value
+inside another.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,8 +14,12 @@ from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
 from agents.models import Composition
 from agents.promising import SENTENCE
 from agents.prompting import Line, Rule
+from agents.screening import orders_in
 
-FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
+FIELD = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+LONGEST_VALUE = 200  # characters of a result that fill a field
+# An order number or the like: GW-4471, #W2611340, 4471902.
+_CODE = re.compile(r"(?<!\w)[#-]?(?:[a-z]{1,6}[-_#]?\d{2,12}|\d{5,12})(?!\w)", re.IGNORECASE)
 CLOSE_ENOUGH = 0.6  # share of a rule's words that a styled reply has to keep
 _WORD = re.compile(r"[a-z0-9']+|[\u4e00-\u9fff]", re.IGNORECASE)
 
@@ -27,26 +36,68 @@ def as_written(rules: Sequence[Rule], lines: Sequence[Line]) -> Worded:
     """Return the rules' own words with their {fields} filled from the dialogue's tool results."""
     known = verified_fields(lines)
     text = "\n".join(rule.content for rule in rules)
-    missing = [name for name in dict.fromkeys(FIELD.findall(text)) if name not in known]
+    missing = [name for name in dict.fromkeys(FIELD.findall(text)) if not known.get(name)]
     # In one pass: braces in what a tool told are no places to fill.
-    return Worded(FIELD.sub(lambda place: known.get(place[1], place[0]), text), missing)
+    return Worded(FIELD.sub(lambda place: known.get(place[1]) or place[0], text), missing)
 
 
 def verified_fields(lines: Sequence[Line]) -> dict[str, str]:
-    """Return what tools told without an error, by name; the newest result counts."""
-    known: dict[str, str] = {}
-    for line in lines:
-        if line.role == "tool" and "error" not in line.result:
-            known.update((name, str(value)) for name, value in _scalars(line.result))
-    return known
+    """Return what tools told without an error of what the customer named last, by name.
+
+    What is known of one order never fills another's field, nor does an older result what the
+    newest leaves empty: a name with nothing to say has "". What a customer's own file says is no
+    tool's word.
+    """
+    told = [line for line in reversed(lines) if _is_a_tools_word(line)]
+    named = next((codes for line in reversed(lines) if (codes := _named_by_customer(line))), None)
+    if named is not None:
+        told = [line for line in told if named & _subject(line)]
+    if not told:
+        return {}
+    about = [line for line in told if _subject(line) == _subject(told[0])] if named else told[:1]
+    return {name: value for line in reversed(about) for name, value in _values(line.result).items()}
 
 
-def _scalars(result: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
+def _is_a_tools_word(line: Line) -> bool:
+    return line.role == "tool" and "error" not in line.result and not line.is_customers
+
+
+def _named_by_customer(line: Line) -> set[str]:
+    return _codes(line.text) if line.role == "customer" else set()
+
+
+def _subject(line: Line) -> set[str]:
+    """Return the identifiers of what a call was about: those it was given, else those it told."""
+    return _codes(str(line.arguments)) or _codes(str(line.result))
+
+
+def _codes(text: str) -> set[str]:
+    """Return the identifiers in a text as one writes them most plainly."""
+    return {re.sub(r"\W|_", "", found).upper() for found in _CODE.findall(text)}
+
+
+def _values(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return each value of a result on one line, by its path, and by its name if none shares it."""
+    found = dict(_scalars(result))
+    names = Counter(path[-1] for path in found)
+    alone = {path[-1]: value for path, value in found.items() if names[path[-1]] == 1}
+    return alone | {".".join(path): value for path, value in found.items()}
+
+
+def _scalars(result: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value's path and words: "" for none, and for one that gives a model orders."""
     for name, value in result.items():
         if isinstance(value, Mapping):
-            yield from _scalars(value)
-        elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            yield name, value
+            yield from _scalars(value, *path, name)
+        elif not isinstance(value, bool | list):
+            yield (*path, name), _written(value)
+
+
+def _written(value: str | float | None) -> str:
+    if value is None or orders_in(value):
+        return ""
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return " ".join(text.split())[:LONGEST_VALUE]
 
 
 def composed_early(
@@ -72,31 +123,35 @@ def composed_early(
     if not strict and not (one and (told or not has_called)):
         return None
     worded = as_written([rule for rule, _ in cited], lines)
-    text = worded.text if strict or not told else f"{told}\n{worded.text}"
-    if strict and has_called and not FIELD.search(cited[0][0].content):
-        text = "\n".join([text, *_told(lines)])
+    text = worded.text
+    if not (strict and any(FIELD.search(rule.content) for rule, _ in cited)):
+        text = "\n".join([told, text] if told else [text, *(_told(lines) if strict else [])])
     return replace(action, reply="" if worded.missing else text)
 
 
 def _told(lines: Sequence[Line]) -> list[str]:
-    """Return the last result as plain lines: what was done is told, in no model's words."""
-    calls = [line for line in lines if line.role == "tool"]
-    told = dict(_scalars(calls[-1].result)) if calls else {}
-    return [f"{name.replace('_', ' ').capitalize()}: {value}" for name, value in told.items()]
+    """Return the result just told as plain lines: what was done is told, in no model's words."""
+    told = _scalars(lines[-1].result) if lines and lines[-1].role == "tool" else ()
+    return [
+        f"{' '.join(path).replace('_', ' ').capitalize()}: {value}" for path, value in told if value
+    ]
 
 
 def filled(template: str, result: Mapping[str, Any]) -> str:
-    """Return a template with the {fields} of a result, less the sentences that lack one."""
-    known = {name: _written(value) for name, value in _scalars(result)}
-    return " ".join(
-        FIELD.sub(lambda place: known[place[1]], sentence)
-        for sentence in SENTENCE.split(template)
-        if sentence and known.keys() >= set(FIELD.findall(sentence))
-    )
+    """Return a template with the {fields} of a result, less the sentences that lack one.
 
-
-def _written(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    Once one was left out, those without a field are too: "The money is on its way" tells nothing
+    true of a result that names no sum.
+    """
+    known = {name: value for name, value in _values(result).items() if value}
+    kept, lacks = [], False
+    for sentence in filter(None, SENTENCE.split(template)):
+        fields = set(FIELD.findall(sentence))
+        if not fields <= known.keys():
+            lacks = True
+        elif fields or not lacks:
+            kept.append(FIELD.sub(lambda place: known[place[1]], sentence))
+    return " ".join(kept)
 
 
 def missing_fields(rules: Sequence[Rule], lines: Sequence[Line]) -> list[str]:

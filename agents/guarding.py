@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from agents import addressing, admitting, composing, parroting, promising
-from agents.actions import BUILT_IN, HANDOFF, REPLY, DialogueAction
+from agents import addressing, admitting, composing, parroting, promising, proposing, turning
+from agents.actions import BUILT_IN, CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.happenings import Step
 from agents.models import Composition
 from agents.promising import Grounds, Source
@@ -17,7 +17,7 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
     Where the figures of a reply stand in a rule that was found but not cited, it is cited.
     """
     action = admitting.instead(turn, _composed(turn, action))
-    if missing := composing.missing_fields(_strict(turn, action), turn.lines):
+    if missing := _unfilled(turn, action):
         names = ", ".join(missing)
         step.problems = [f"{names}: no tool result gives it; call the tool first, or hand off"]
     else:
@@ -32,9 +32,11 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
     return action
 
 
-def _strict(turn: Running, action: DialogueAction) -> list[Rule]:
-    cited = turn.cited(action)
-    return cited if any(_mode(turn, rule) == Composition.STRICT for rule in cited) else []
+def _unfilled(turn: Running, action: DialogueAction) -> list[str]:
+    """Return the fields of cited rules that a reply leaves open, or for which there is none."""
+    missing = composing.missing_fields(turn.cited(action), turn.lines)
+    is_silent = not action.reply.strip()
+    return [name for name in missing if is_silent or f"{{{name}}}" in action.reply]
 
 
 def _mode(turn: Running, rule: Rule) -> str:
@@ -43,6 +45,7 @@ def _mode(turn: Running, rule: Rule) -> str:
 
 def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
     """Put the rules' own words in place of a model's where their composition wants that."""
+    action = _bound(turn, action)
     cited, called, told = turn.cited(action), bool(turn.made), told_of(turn)
     pairs = [(rule, _mode(turn, rule)) for rule in cited]
     if early := composing.composed_early(action, pairs, turn.lines, has_called=called, told=told):
@@ -53,6 +56,23 @@ def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
     if styled and not called and not all(composing.is_close(action.reply, r) for r in styled):
         return replace(action, reply=composing.as_written(cited, turn.lines).text)
     return action
+
+
+def _bound(turn: Running, action: DialogueAction) -> DialogueAction:
+    """Return what a strict rule leaves of an action: its own words, a question, or a person.
+
+    Whichever action a model chose, and also where it cites another rule than the strict one that
+    says almost what the customer said.
+    """
+    rules = turning.bound_by(turn, action)
+    if not rules:
+        return action
+    if action.name == HANDOFF:
+        return replace(action, reply=proposing.COLLEAGUE)
+    lacks = composing.missing_fields(rules, turn.lines)
+    if lacks and (asked := proposing.asked_first(turn)):
+        return replace(action, name=CLARIFY, reply=asked.reply, knowledge=[])
+    return replace(action, name=REPLY, knowledge=[rule.id for rule in rules])
 
 
 def problems_of(turn: Running, action: DialogueAction) -> list[str]:

@@ -124,6 +124,12 @@ def said_last(turn: Running) -> str:
     return wordings(said)[0] if said else ""
 
 
+def asked_first(turn: Running) -> DialogueAction | None:
+    """Return the question for the first identifier that a tool needs and nobody has named."""
+    asked = (question(turn, tool) for tool in turn.tools.values())
+    return next((each for each in asked if each), None)
+
+
 def question(turn: Running, tool: Tool) -> DialogueAction | None:
     """Return the question for an identifier that nobody has named, None if none is missing."""
     for name, schema in tool.parameters.get("properties", {}).items():

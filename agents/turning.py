@@ -13,9 +13,8 @@ from django.conf import settings
 
 from agents import breaking, budgeting, composing, engines, occasions
 from agents.actions import (
-    CLARIFY,
+    CLOSE,
     HANDOFF,
-    REPLY,
     DialogueAction,
     UnreadableAction,
     action_schema,
@@ -25,7 +24,7 @@ from agents.budgeting import Budget, Spent
 from agents.gating import Gate
 from agents.grounding import grounded, invents
 from agents.happenings import Delta, Step, TurnContext
-from agents.models import Tool, as_json, released
+from agents.models import Composition, Tool, as_json, released
 from agents.prompting import LINES_SHOWN, Line, Message, Rule, ask_again, build_messages
 from agents.streaming import ReplyStream
 from knowledge.models import Revision
@@ -225,10 +224,30 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
 
 
 def words_itself(turn: Running, action: DialogueAction | None) -> bool:
-    """Say whether a small model words a reply on no rule: what may be replaced is not shown yet."""
-    if action is None or not turn.context.release.quotes:
+    """Say whether a model words a reply that may be replaced: it is not shown yet.
+
+    A small model's on no rule, and any where a strict rule is to be said.
+    """
+    if action is None or action.calls_a_tool:
         return False
-    return action.name == HANDOFF or (action.name in (REPLY, CLARIFY) and not turn.cited(action))
+    if bound_by(turn, action):
+        return True
+    rests_on_none = action.name != CLOSE and not turn.cited(action)
+    return turn.context.release.quotes and (action.name == HANDOFF or rests_on_none)
+
+
+def bound_by(turn: Running, action: DialogueAction) -> list[Rule]:
+    """Return the rules that no model may word its answer beside: strict, and cited or plain."""
+    cited = turn.cited(action)
+    if any(_is_strict(turn, rule) for rule in cited):
+        return cited
+    plain = [rule for rule in turn.rules[:1] if rule.similarity >= occasions.SPEAKS]
+    return [rule for rule in plain if _is_strict(turn, rule)]
+
+
+def _is_strict(turn: Running, rule: Rule) -> bool:
+    mode = turn.context.release.composition_of(rule.risk)
+    return mode == str(Composition.STRICT)
 
 
 def told_of(turn: Running) -> str:

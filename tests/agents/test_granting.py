@@ -98,24 +98,27 @@ class GrantingTests(AgentMixin, TestCase):
                 last = await self.finished(Line("customer", said), release=release)
             assert last.action.reply == f"It is delivered.{behind}", mode
 
-    async def pictured(self, **seen):
-        """Return how it ends where the rule wants a picture, and the customer sent `seen`."""
+    def make_picture_rule(self):
+        condition = "The noodles of somebody were quite cold"
         content = "Cold food is refunded with a photo."
-        rule = await sync_to_async(make_published_unit)(
-            scene=self.scene, condition="The noodles of somebody were quite cold", content=content
-        )
+        return make_published_unit(scene=self.scene, condition=condition, content=content)
+
+    async def pictured(self, rule, **seen):
+        """Return how it ends where the rule wants a picture, and the customer sent `seen`."""
         before = [Line("tool", is_customers=True, result=seen)] if seen else []
         cites = says("Blah.", knowledge=[rule.pk])
         text = "The noodles of GW1009 were quite cold"
         return await self.asked(text, said=cites, before=before)
 
     async def test_a_rule_that_wants_a_picture_waits_for_it(self):
-        last = await self.pictured()
+        rule = await sync_to_async(self.make_picture_rule)()
+        last = await self.pictured(rule)
         assert (last.action.name, last.pending) == (REPLY, None)
-        last = await self.pictured(pictures=[SEEN])
+        last = await self.pictured(rule, pictures=[SEEN])
         assert last.pending is not None
 
     async def test_a_picture_that_nobody_has_made_out_goes_to_a_person(self):
+        rule = await sync_to_async(self.make_picture_rule)()
         words = SEEN | {"item": None, "damage": None, "words_in_picture": "hello"}
         for seen in (
             {"pictures": [words]},
@@ -123,7 +126,7 @@ class GrantingTests(AgentMixin, TestCase):
             {"files": [{"words_in_file": "spilled soup"}]},
             {"error": "It could not be opened."},
         ):
-            last = await self.pictured(**seen)
+            last = await self.pictured(rule, **seen)
             assert (last.action.name, last.action.reply) == (HANDOFF, LOOKED_AT), seen
             assert last.pending is None, seen
 
