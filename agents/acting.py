@@ -34,6 +34,7 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
                 customer=turn.context.customer,
             )
             step.result, step.tool_ms = answered.data, answered.milliseconds
+            step.tool_status = answered.status
             if answered.is_failure:
                 raise _Silent
     except _Silent:

@@ -70,7 +70,7 @@ class ToolCallSerializer(serializers.ModelSerializer[ToolCall]):
 
     class Meta:
         model = ToolCall
-        fields = ["id", "revision", "request", "result", "milliseconds", "by", "at"]
+        fields = ["id", "revision", "request", "result", "status", "milliseconds", "by", "at"]
 
 
 class ToolFixtureSerializer(serializers.ModelSerializer[ToolFixture]):

@@ -5,14 +5,14 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 from django.conf import settings
 
-from agents import mcp_calling, reaching, recording, schemas
+from agents import mcp_calling, mcp_client, reaching, recording, schemas
 from agents.cleaning import storable
 from agents.models import Tool, ToolKind
 
@@ -21,20 +21,19 @@ LEADS_ELSEWHERE = re.compile(r"[/\\]|^\.{0,2}$")
 CUSTOMER_HEADER = "X-Customer"  # of an identified customer, the site's own id, percent-encoded
 NOT_IDENTIFIED = "the customer is not identified"
 PLACE = re.compile(r"\{[^{}]*\}")
+# Where businesses say why they refuse; "detail" and "title" are those of RFC 9457.
+REASONS = ("error", "detail", "message", "title")
+LONGEST_REASON = 200  # characters; more than that is no sentence for a customer
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call brought; a failure is {"error": sentence}, for the model to read."""
+    """What a call brought: an answer, or {"error": sentence}, for the model to read."""
 
     data: dict[str, Any]
-    milliseconds: float
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the tool itself failed, rather than refused: the breaker counts these."""
-        error = str(self.data.get("error", ""))
-        return error.endswith("is not answering") or "not readable (status 5" in error
+    milliseconds: float = 0.0
+    status: int | None = None  # of the HTTP answer; None: there was none
+    is_failure: bool = False  # the tool itself failed, rather than refused: the breaker counts it
 
 
 # Starts a sub-agent's job by name, arguments and key, and says what came of it:
@@ -59,22 +58,30 @@ async def call_tool(
     so that it can keep to what belongs to them.
     """
     started = time.perf_counter()
-    data = _refusal(tool, arguments, identified)
-    if data is None:
-        data = await _answer(tool, arguments, key, delegate, customer)
-    return ToolResult(data, round((time.perf_counter() - started) * 1000, 1))
+    refusal = _refusal(tool, arguments, identified)
+    if refusal is None:
+        result = await _answer(tool, arguments, key, delegate, customer)
+    else:
+        result = ToolResult(refusal)
+    return replace(result, milliseconds=round((time.perf_counter() - started) * 1000, 1))
 
 
 async def _answer(
     tool: Tool, arguments: dict[str, Any], key: str, delegate: Delegate | None, customer: str
-) -> dict[str, Any]:
+) -> ToolResult:
     if tool.uses_fixtures:
-        return await recording.answer(tool, arguments)
+        return ToolResult(await recording.answer(tool, arguments))
     if tool.kind == ToolKind.SUBAGENT:
-        return await _delegated(tool, arguments, key, delegate)
-    if tool.kind == ToolKind.MCP:
-        return await mcp_calling.call_on_server(tool, arguments, key=key, customer=customer)
-    return await _request(tool, arguments, key, customer)
+        return ToolResult(await _delegated(tool, arguments, key, delegate))
+    try:
+        if tool.kind == ToolKind.MCP:
+            data = await mcp_calling.call_on_server(tool, arguments, key=key, customer=customer)
+            return ToolResult(data)
+        return await _request(tool, arguments, key, customer)
+    except reaching.ForbiddenAddress:
+        return ToolResult({"error": f"{tool.name} leads to an address that tools may not reach"})
+    except (httpx2.HTTPError, TimeoutError, mcp_client.ServerUnavailable):
+        return ToolResult({"error": f"{tool.name} is not answering"}, is_failure=True)
 
 
 def _refusal(tool: Tool, arguments: dict[str, Any], identified: bool) -> dict[str, Any] | None:
@@ -99,9 +106,14 @@ def _wrong_arguments(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any] | 
     return {"error": f"wrong arguments: {wrong}"} if wrong else None
 
 
-async def _request(
-    tool: Tool, arguments: dict[str, Any], key: str, customer: str
-) -> dict[str, Any]:
+async def _request(tool: Tool, arguments: dict[str, Any], key: str, customer: str) -> ToolResult:
+    """Ask an HTTP endpoint.
+
+    Raises:
+        ForbiddenAddress: tools, or this tool's token, may not go there.
+        HTTPError: no whole answer came.
+        TimeoutError: it took too long.
+    """
     headers = {"Idempotency-Key": key, **reaching.bearer(tool.token_setting)}
     if customer:
         headers[CUSTOMER_HEADER] = quote(customer, safe="")
@@ -111,16 +123,11 @@ async def _request(
         async with (
             asyncio.timeout(tool.timeout_seconds),
             reaching.client(largest=tool.largest_answer, headers=headers) as client,
+            client.stream(tool.method, url, json=body) as answer,
         ):
-            return _read(await client.request(tool.method, url, json=body))
+            return await _read(tool, answer)
     except (ValueError, httpx2.InvalidURL):
-        return {"error": "wrong arguments: they don't fit into an address"}
-    except reaching.TooLarge:
-        return {"error": "the answer is too large"}
-    except reaching.ForbiddenAddress:
-        return {"error": f"{tool.name} leads to an address that tools may not reach"}
-    except (httpx2.HTTPError, TimeoutError):
-        return {"error": f"{tool.name} is not answering"}
+        return ToolResult({"error": "wrong arguments: they don't fit into an address"})
 
 
 def fill_url(url: str, arguments: dict[str, Any]) -> str:
@@ -143,11 +150,44 @@ def fill_url(url: str, arguments: dict[str, Any]) -> str:
     return settings.PUBLIC_URL + url if url.startswith("/") else url
 
 
-def _read(answer: httpx2.Response) -> dict[str, Any]:
+async def _read(tool: Tool, answer: httpx2.Response) -> ToolResult:
+    """Read an answer; only a status of 2xx says that the business did what it was asked."""
+    status = answer.status_code
     try:
-        data = storable(json.loads(answer.content))
+        content = await answer.aread()
+    except reaching.TooLarge:
+        content = None
+    if answer.is_success:
+        return ToolResult(_object_in(content, status), status=status)
+    error = _why_refused(tool, status, _reason_in(content or b""))
+    return ToolResult({"error": error}, status=status, is_failure=answer.is_server_error)
+
+
+def _object_in(content: bytes | None, status: int) -> dict[str, Any]:
+    if content is None:
+        return {"error": "the answer is too large"}
+    try:
+        data = storable(json.loads(content))
     except (ValueError, RecursionError):
-        return {"error": f"the answer is not readable (status {answer.status_code})"}
+        return {"error": f"the answer is not readable (status {status})"}
     if not isinstance(data, dict):
         return {"error": "the answer is not an object"}
     return data
+
+
+def _why_refused(tool: Tool, status: int, reason: str) -> str:
+    """Word a refusal. A reason of the business may be told to customers; a breakdown has none."""
+    if status < 500:
+        return reason or f"{tool.name} refused (status {status})"
+    return f"{tool.name} failed (status {status})" + (f": {reason}" if reason else "")
+
+
+def _reason_in(content: bytes) -> str:
+    """Return the sentence in which a body says why, "" if there is none or only a long text."""
+    try:
+        body = storable(json.loads(content))
+    except (ValueError, RecursionError):
+        return ""
+    said = [body.get(name) for name in REASONS] if isinstance(body, dict) else []
+    texts = [" ".join(each.split()) for each in said if isinstance(each, str)]
+    return next((text for text in texts if 0 < len(text) <= LONGEST_REASON), "")

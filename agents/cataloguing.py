@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from agents import vetting
-from agents.calling import call_tool
+from agents.calling import call_tool, fill_url
 from agents.models import Tool, ToolCall, ToolFixture, ToolKind, ToolRevision
 from agents.models.tools import DEFINITION
 from agents.recording import digest
@@ -115,19 +115,31 @@ def try_tool(*, tool: Tool, arguments: dict[str, Any], by: User, sure: bool = Fa
     return ToolCall.objects.create(
         tool=tool,
         revision=tool.revision,
-        request={"to": _where(tool), "method": tool.method, "arguments": arguments, "key": key},
+        request={
+            "to": _where(tool, arguments),
+            "method": tool.method,
+            "arguments": arguments,
+            "key": key,
+        },
         result=answered.data,
+        status=answered.status,
         milliseconds=answered.milliseconds,
         by=by,
     )
 
 
-def _where(tool: Tool) -> str:
+def _where(tool: Tool, arguments: dict[str, Any]) -> str:
+    """Say where a call goes: the address with its arguments, where they fit into it."""
     if tool.uses_fixtures:
         return "fixtures"
     if tool.kind == ToolKind.MCP and tool.server:
         return f"{tool.remote_name} at {tool.server.url}"
-    return tool.url or "a job"
+    if tool.kind == ToolKind.SUBAGENT:
+        return "a job"
+    try:
+        return fill_url(tool.url, arguments)
+    except ValueError:
+        return tool.url
 
 
 def record_fixture(*, call: ToolCall, by: User) -> ToolFixture:

@@ -84,6 +84,7 @@ class Step:
     engine_ms: float = 0.0
     first_token_ms: float = 0.0
     tool_ms: float = 0.0
+    tool_status: int | None = None  # of the tool's HTTP answer
     prompt_tokens: int = 0
     completion_tokens: int = 0
     is_estimate: bool = False  # of the tokens: the stream was cut, since the rest was known

@@ -15,7 +15,6 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from agents import mcp_client
 from agents.mcp_client import Definition, Endpoint
 from agents.models import MCPServer, Tool
-from agents.reaching import ForbiddenAddress
 from agents.recording import canonical
 
 
@@ -36,7 +35,12 @@ def endpoint(server: MCPServer, timeout_seconds: int | None = None) -> Endpoint:
 async def call_on_server(
     tool: Tool, arguments: dict[str, Any], *, key: str, customer: str = ""
 ) -> dict[str, Any]:
-    """Call a tool of an MCP server, if the server still offers what was approved."""
+    """Call a tool of an MCP server, if the server still offers what was approved.
+
+    Raises:
+        ServerUnavailable: it does not answer.
+        ForbiddenAddress: tools, or the server's token, may not go there.
+    """
     # Read anew: what was approved, and what is switched off, may have changed since.
     live = await Tool.objects.select_related("server").aget(pk=tool.pk)
     server = live.server
@@ -54,12 +58,8 @@ async def call_on_server(
             sent = {**arguments, tool.key_argument: key} if tool.key_argument else arguments
             name = tool.remote_name
             data = await mcp_client.call(client, name, sent, key=key, customer=customer)
-    except ForbiddenAddress:
-        return {"error": f"{tool.name} leads to an address that tools may not reach"}
     except mcp_client.AnswerTooLarge:
         return {"error": "the answer is too large"}
-    except mcp_client.ServerUnavailable:
-        return {"error": f"{tool.name} is not answering"}
     return _bounded(tool, data)
 
 

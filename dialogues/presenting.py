@@ -28,6 +28,7 @@ FIGURES = {  # of a step → what a person calls it
     "engine_ms": "Engine, ms",
     "first_token_ms": "First token, ms",
     "tool_ms": "Tool, ms",
+    "tool_status": "Tool, HTTP status",
     "prompt_tokens": "Prompt tokens",
     "completion_tokens": "Reply tokens",
 }

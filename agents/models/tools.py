@@ -162,6 +162,8 @@ class ToolCall(models.Model):
     revision = models.PositiveIntegerField()
     request = models.JSONField()  # {"to", "method", "arguments", "key"}; never the token
     result = models.JSONField()
+    # Of the HTTP answer; null: there was none.
+    status = models.PositiveSmallIntegerField(null=True)
     milliseconds = models.FloatField()
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     at = models.DateTimeField(default=timezone.now, editable=False)

@@ -47,8 +47,9 @@ class Turn(models.Model):
 
     `steps` has one object per engine call: {"messages": [...], "output": str, "action":
     {...} | null, "result": {...} | null, "engine_ms", "first_token_ms", "tool_ms",
-    "prompt_tokens", "completion_tokens", and what `agents.happenings.Step` says of checks and
-    costs}. Imported turns have none. What is counted over many turns has a column of its own.
+    "tool_status" (of the HTTP answer), "prompt_tokens", "completion_tokens", and what
+    `agents.happenings.Step` says of checks and costs}. Imported turns have none. What is counted
+    over many turns has a column of its own.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)

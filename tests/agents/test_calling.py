@@ -54,9 +54,12 @@ class CallTests(SimpleTestCase):
         defaults = {"name": "look_up", "method": "GET", "url": "/orders/{id}/"}
         return Tool(**{"parameters": parameters, "timeout_seconds": 1, **defaults, **fields})
 
-    async def call(self, arguments=None, **fields):
+    async def result(self, arguments=None, **fields):
         arguments = {"id": "GW1"} if arguments is None else arguments
-        return (await call_tool(self.tool(**fields), arguments, key="k-1")).data
+        return await call_tool(self.tool(**fields), arguments, key="k-1")
+
+    async def call(self, arguments=None, **fields):
+        return (await self.result(arguments, **fields)).data
 
     async def test_the_answer_comes_back(self):
         assert await self.call() == {"status": "on the way"}
@@ -111,11 +114,60 @@ class CallTests(SimpleTestCase):
         self.shop.status, self.shop.answer = 404, b'{"error": "order not found"}'
         assert await self.call() == {"error": "order not found"}
 
+    async def refused(self, status, answer):
+        self.shop.status, self.shop.answer = status, answer
+        result = await self.result()
+        assert (list(result.data), result.status) == (["error"], status)
+        return result
+
+    async def test_what_is_no_success_is_an_error_whatever_its_body_says(self):
+        for status in (302, 400, 404, 422):
+            result = await self.refused(status, b'{"status": "refunded", "to": "card"}')
+            assert result.data["error"] == f"look_up refused (status {status})"
+            assert not result.is_failure
+
+    async def test_a_refusal_says_why_in_the_words_of_the_business(self):
+        for answer, words in (
+            (b'{"error": {"code": 7}, "detail": "No such  order\\n"}', "No such order"),
+            (b'{"message": "Too late"}', "Too late"),
+            (b'{"title": "Conflict", "detail": "Paid already"}', "Paid already"),
+            (b'{"title": "Conflict"}', "Conflict"),
+            (b'{"error": ""}', "look_up refused (status 409)"),
+            (json.dumps({"error": "x" * 201}).encode(), "look_up refused (status 409)"),
+            (b'["error"]', "look_up refused (status 409)"),
+            (b"<html>Conflict</html>", "look_up refused (status 409)"),
+            (b"[" * 9000, "look_up refused (status 409)"),
+        ):
+            assert (await self.refused(409, answer)).data["error"] == words, answer[:40]
+
+    async def test_a_breakdown_is_a_failure_whatever_its_body_says(self):
+        for answer, words in (
+            (b'{"detail": "database exploded"}', "failed (status 500): database exploded"),
+            (b'{"status": "refunded"}', "failed (status 500)"),
+            (b"<html>", "failed (status 500)"),
+            (b"x" * (LARGEST_ANSWER + 1), "failed (status 500)"),
+        ):
+            result = await self.refused(500, answer)
+            assert result.data["error"] == f"look_up {words}"
+            assert result.is_failure
+
+    async def test_words_alone_are_no_failure(self):
+        for words in ("the courier is not answering", "not readable (status 500)"):
+            self.shop.answer = json.dumps({"error": words}).encode()
+            result = await self.result()
+            assert (result.data, result.status) == ({"error": words}, 200)
+            assert not result.is_failure
+
     async def test_nobody_there(self):
         with self.settings(PUBLIC_URL="http://127.0.0.1:9"):
-            assert await self.call() == {"error": "look_up is not answering"}
+            result = await self.result()
+        assert result.data == {"error": "look_up is not answering"}
+        assert (result.status, result.is_failure) == (None, True)
 
     async def test_an_answer_that_never_ends_ends(self):
-        self.shop.drips = True
-        self.shop.answer = b""
-        assert await self.call() == {"error": "look_up is not answering"}
+        for self.shop.status in (200, 404):
+            self.shop.drips = True
+            self.shop.answer = b""
+            result = await self.result()
+            assert result.data == {"error": "look_up is not answering"}
+            assert result.is_failure

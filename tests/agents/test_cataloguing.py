@@ -194,6 +194,19 @@ class TryTests(TestCase):
         with self.assertRaisesMessage(IntegrityError, "never change"), transaction.atomic():
             tool.test_calls.update(milliseconds=0)
 
+    def test_the_address_as_it_was_asked_and_the_status_are_kept(self):
+        self.shop.status, self.shop.answer = 404, b'{"error": "order not found"}'
+        call = cataloguing.try_tool(tool=self.tool(), arguments={"order_id": "GW1001"}, by=self.by)
+        assert call.request["to"] == f"{self.shop.url}/demo/shop/GW1001/"
+        assert (call.result, call.status) == ({"error": "order not found"}, 404)
+
+    def test_arguments_that_fit_into_no_address(self):
+        loose = {"type": "object", "properties": {"order_id": {}}, "required": ["order_id"]}
+        tool = self.tool(parameters=loose)
+        call = cataloguing.try_tool(tool=tool, arguments={"order_id": ".."}, by=self.by)
+        assert call.request["to"] == "/demo/shop/{order_id}/"
+        assert (list(call.result), call.status) == (["error"], None)
+
     def test_what_can_not_be_undone_wants_a_word(self):
         tool = self.tool(method="POST", confirmation="Cancel {order_id}?")
         arguments = {"order_id": "GW1001"}

@@ -236,8 +236,9 @@ class TryTests(PageTestCase):
 
     def test_a_call_shows_request_result_and_time(self):
         answer = self.client.post(self.try_url, self.arguments(order_id="GW1001"), follow=True)
-        for words in ("on the way", "GW1001", " ms", "Keep as a fixture"):
+        for words in ("on the way", "/demo/shop/GW1001/", " ms", "Keep as a fixture"):
             self.assertContains(answer, words)
+        self.assertContains(answer, "HTTP status 200 · ", count=2)  # of the call, and in the list
 
     def test_wrong_arguments_are_shown_and_not_sent(self):
         for order_id in ("", "nonsense"):

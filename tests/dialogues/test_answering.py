@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
+from agents import breaking
 from agents.master import MOST_STEPS, SORRY, Delta
 from agents.prompting import build_messages
 from dialogues import answering, events, history, services
@@ -319,6 +320,25 @@ class ToolTests(EngineMixin, TestCase):
         assert await sync_to_async(texts)(conversation) == ["I can't see it now."]
         action = await conversation.events.aget(kind=EventKind.ACTION)
         assert action.data["result"] == {"error": "look_up is not answering"}
+
+    async def test_a_business_that_breaks_down_readably_did_nothing(self):
+        self.shop.status, self.shop.answer = 500, b'{"detail": "database exploded"}'
+        self.engine.will(calls("look_up", order_id="GW1001"), says("I can't see it now."))
+        await self.answered()
+        call = (await Turn.objects.aget()).steps[0]
+        assert call["result"] == {"error": "look_up failed (status 500): database exploded"}
+        assert call["tool_status"] == 500
+
+    async def test_a_business_that_breaks_down_again_and_again_is_left_alone(self):
+        self.shop.status, self.shop.answer = 503, b'{"status": "maintenance"}'
+        ids = ["GW1001", "GW1002", "GW1003"]
+        self.engine.will(*(calls("look_up", order_id=name) for name in ids), says("Not now."))
+        with mock.patch.object(breaking, "FAILURES", 2):
+            await self.answered("Where are " + " ".join(ids))
+        assert [path for _, path, *_ in self.shop.requests] == [
+            "/orders/GW1001/",
+            "/orders/GW1002/",
+        ]
 
 
 class TakeoverTests(EngineMixin, TransactionTestCase):
