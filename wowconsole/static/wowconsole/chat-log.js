@@ -10,6 +10,8 @@ const FIRST_EVENTS = 100; // of a long history, shown at once
 const log = $("log"), scroll = $("scroll");
 const seen = new Set(); // sequence numbers shown
 const lost = new Set(); // turns of which we missed a part: their message will come whole
+const over = new Set(); // turns that have their message, or were stopped
+let answered = 0; // the agent's newest message
 let base = 0; // what is older is shown on demand
 let draft = null; // the bubble that streams: {turn, item, text}
 
@@ -21,6 +23,9 @@ export function contiguous() {
 }
 
 export const newest = () => Math.max(base, ...seen);
+
+// Whether the agent has spoken since.
+export const isAnswered = (seq) => answered > seq;
 
 // Begin a long history near its end.
 export function begin(lastSeq) {
@@ -37,7 +42,7 @@ export function goBack() {
 
 export function clear() {
   seen.clear();
-  base = 0;
+  base = answered = 0;
   dropDraft();
   log.replaceChildren();
   $("earlier").hidden = true;
@@ -106,7 +111,10 @@ export function message(event) {
   const item = bubble(event.role, event.text, event.attachments);
   dropChoices();
   if (event.choices?.length && event.seq >= newest()) item.append(choices(event));
-  if (event.role === "agent") item.append(under(event));
+  if (event.role === "agent") {
+    item.append(under(event));
+    answered = Math.max(answered, event.seq);
+  }
   place(item, event.seq);
 }
 
@@ -173,12 +181,20 @@ export function delta(event) {
 }
 
 // A part of it was missed, or will not be wanted: its message comes whole or not at all.
-export function giveUpDraft(turn) {
-  if (turn || draft) lost.add(turn || draft.turn);
+export function giveUpDraft() {
+  if (draft) lost.add(draft.turn);
   dropDraft();
 }
 
-export function dropDraft() {
+// The turn has its message or will have none. What passes by may still come late.
+export function endTurn(turn) {
+  if (turn) over.add(turn);
+  giveUpDraft();
+}
+
+export const isOver = (turn) => over.has(turn);
+
+function dropDraft() {
   draft?.item.remove();
   draft = null;
 }

@@ -16,7 +16,8 @@ const TYPING_MS = 3000, TYPING_SHOWN_MS = 6000;
 const field = $("text");
 const query = new URLSearchParams(location.search);
 
-let control = "bot", closed = false, answering = null, proof = null;
+let control = "bot", closed = false, proof = null;
+let place = ""; // in the queue, in words
 let typedAt = 0, typingTimer = null;
 
 const line = new Line($("chat").dataset.sessions, {
@@ -60,22 +61,28 @@ function doing(text) {
   if ($("doing").textContent !== text) $("doing").textContent = text;
 }
 
-// Whether an answer can be stopped: `turn` is its id, or true while it is not known yet.
-function answers(turn) {
-  answering = turn;
-  $("stop").hidden = !turn;
+// Whether an answer is being written that can be stopped.
+function answers(writes) {
+  $("stop").hidden = !writes;
+}
+
+// It stays while the customer waits, whatever else is said or done meanwhile.
+function stands(event) {
+  place = inWords(event);
+  tools();
 }
 
 function tools() {
   $("human").hidden = closed || control !== "bot";
   $("agent").hidden = closed || control !== "queued";
+  $("place").textContent = !closed && control === "queued" ? place : "";
   $("end").disabled = closed || !line.session;
 }
 
 function finish() {
   closed = true;
   doing("");
-  answers(null);
+  answers(false);
   $("write").hidden = true;
   $("ending").hidden = false;
   tools();
@@ -87,26 +94,30 @@ const handlers = {
   ack(event) {
     line.settled(event.client_id);
     if (log.settle(event.client_id, event.seq)) log.isNew({ seq: event.seq });
-    if (control === "bot") answers(true);
+    if (control === "bot" && !log.isAnswered(event.seq)) answers(true);
   },
   status(event) {
     if (event.state === "stopped") return stopped(event);
+    if (event.state === "queued") return stands(event);
+    if (closed || log.isOver(event.turn)) return;
     doing(inWords(event));
     if (["searching", "thinking"].includes(event.state)) answers(true);
-    if (event.state === "calling") answers(null); // what a tool does is told, not stopped
+    if (event.state === "calling") answers(false); // what a tool does is told, not stopped
   },
   delta(event) {
+    if (closed || log.isOver(event.turn)) return;
     log.delta(event);
-    answers(event.turn);
+    answers(true);
     doing("");
   },
   message(event) {
     if (event.role === "customer") {
+      line.settled(event.client_id);
       if (event.client_id && log.settle(event.client_id, event.seq)) return;
     } else {
-      log.dropDraft();
+      log.endTurn(event.turn);
       doing("");
-      answers(null);
+      answers(false);
       unread.count(event.seq);
     }
     log.message(event);
@@ -116,8 +127,8 @@ const handlers = {
   control(event) {
     doing("");
     control = event.state;
-    if (control !== "bot") log.dropDraft();
-    if (control === "human") answers(null);
+    if (control !== "bot") log.giveUpDraft();
+    if (control === "human") answers(false);
     tools();
     if (words.control[control]) log.note(words.control[control], event.seq);
   },
@@ -127,7 +138,7 @@ const handlers = {
   },
   error(event) {
     doing("");
-    if (["nothing_to_stop", "too_late_to_stop"].includes(event.code)) answers(null);
+    if (["nothing_to_stop", "too_late_to_stop"].includes(event.code)) answers(false);
     if (event.client_id) return unsent(event);
     if (event.code.startsWith("identity_")) return linked("refused");
     if (event.code === "other_customer") return restart();
@@ -141,7 +152,7 @@ const handlers = {
   rating: (event) => survey.rated(event.score),
   survey: (event) => survey.show(event, (frame) => line.send(frame)),
   closed(event) {
-    log.dropDraft();
+    log.giveUpDraft();
     log.note(words.ended, event.seq);
     finish();
   },
@@ -161,9 +172,9 @@ function unsent(event) {
 }
 
 function stopped(event) {
-  log.giveUpDraft(event.turn);
+  log.endTurn(event.turn);
   doing("");
-  answers(null);
+  answers(false);
   log.note(words.stopped, log.newest());
 }
 
