@@ -13,7 +13,7 @@ from agents.turning import Running, pay
 
 
 async def call(turn: Running, action: DialogueAction, step: Step) -> None:
-    """Call a tool and show the model its result."""
+    """Call a tool, if the turn's budget has its price, and show the model its result."""
     turn.made.setdefault(action.name, []).append(action.arguments)
     await _call(turn, action, step)
     line = Line("tool", name=action.name, arguments=action.arguments, result=step.result or {})
@@ -23,6 +23,10 @@ async def call(turn: Running, action: DialogueAction, step: Step) -> None:
 async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     tool = turn.tools[action.name]
     step.tool_kind = tool.kind
+    price = Decimal(tool.cost_per_call)
+    if not turn.spent.affords(tool.name, price, turn.budget):
+        step.result = {"error": f"{tool.name} was not called: the budget leaves too little"}
+        return
     try:
         async with breaking.guarded(f"tool:{tool.pk}", counts=_Silent):
             answered = await call_tool(
@@ -42,7 +46,7 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     except breaking.BreakerOpen:
         step.result = {"error": f"{tool.name} is not answering"}
     step.removed = orders_in(step.result)
-    pay(turn, step, Decimal(tool.cost_per_call))
+    pay(turn, step, price)
 
 
 class _Silent(Exception):

@@ -56,13 +56,16 @@ class Spent:
     steps: int = 0
     tokens: int = 0
     money: Decimal = Decimal(0)
+    too_dear: str = ""  # the call that was not made, since its price was more than what was left
 
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self.started
 
     def over(self, budget: Budget) -> str:
-        """Say in a sentence what leaves nothing for another engine call; empty: all does."""
+        """Say in a sentence what leaves nothing for another engine call; empty: nothing does."""
+        if self.too_dear:
+            return self.too_dear
         if self.steps >= budget.steps:
             return f"More than {budget.steps} steps."
         if self.tokens >= budget.tokens:
@@ -72,6 +75,14 @@ class Spent:
         if budget.money is not None and self.money >= budget.money:
             return f"Its budget of ${budget.money:f} is used up."
         return ""
+
+    def affords(self, name: str, price: Decimal, budget: Budget) -> bool:
+        """Say whether a call's price is left; if it is not, the turn is over its budget."""
+        left = price if budget.money is None else budget.money - self.money
+        if price <= max(left, Decimal(0)):
+            return True
+        self.too_dear = f"{name} costs {dollars(price)}, and the budget leaves {dollars(left)}."
+        return False
 
 
 def cost_of(version: ModelVersion, prompt_tokens: int, completion_tokens: int) -> Decimal:

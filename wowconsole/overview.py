@@ -85,7 +85,7 @@ def _conversations(user: AnyUser) -> dict[str, Any]:
 
 def _faults(user: AnyUser) -> dict[str, Any]:
     """Return how often the model wrote nothing readable of late, and how often that showed."""
-    week = costing.whole(costing.turns_since(user, timezone.now() - timedelta(days=7)))
+    week = costing.whole(costing.spending_since(user, timezone.now() - timedelta(days=7)))
     return {"unreadable_percent": week.unreadable_percent, "degraded": week.degraded}
 
 

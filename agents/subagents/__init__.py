@@ -7,6 +7,7 @@ app above stores the jobs and does the work (a row, a lease, a worker).
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -108,12 +109,14 @@ class Work(Protocol):
         lines: Sequence[Said] = (),
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
+        paid: Decimal = Decimal(0),
     ) -> None:
         """Store at once, in one transaction, where the work stands and what was said.
 
         Args:
             progress: in words for the customer, who is shown it.
-            tokens: of prompts and completions, that came on top.
+            tokens: of prompts and completions, that came on top; the release's model has prices.
+            paid: dollars for tools, that came on top.
 
         Raises:
             Exception: the job is no longer this process's; let it pass.

@@ -8,6 +8,7 @@ which it was. Every exchange is stored as it happens: another process goes on fr
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -75,6 +76,7 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
         asked = {key: value for key, value in work.arguments.items() if key in wanted}
         key = f"{work.key}-look-up"
         answer = await call_tool(tool, asked, key=key, identified=True, customer=work.customer)
+        await work.keep(memory=work.memory, paid=Decimal(tool.cost_per_call))
         if "error" in answer.data:
             raise GaveUp(f"Nobody was called: {answer.data['error']}.")
         record = answer.data
@@ -144,6 +146,7 @@ async def _speak(work: Work, card: Card, state: State, line: Transport) -> None:
     words = await words_for(work, card, state, move, by_voice=not line.outlives_process)
     _believe(work, card, state, words.facts)
     if move.kind not in ("greet", "confirm", "sorry") and _is_settled(card, state, move):
+        await _keep(work, state, tokens=words.tokens)
         return  # the model heard what the readers missed: this need not be asked
     flow.note_said(state, move)
     said = Said("agent", words.say, words.data | {"move": move.kind, "about": move.about})

@@ -31,6 +31,7 @@ class CostShareSerializer(serializers.Serializer[costing.Share]):
     name = serializers.CharField()
     conversations = serializers.IntegerField()
     turns = serializers.IntegerField()
+    jobs = serializers.IntegerField(help_text="Of sub-agents.")
     cost = serializers.DecimalField(max_digits=18, decimal_places=6, help_text="US dollars")
     tokens = serializers.IntegerField()
     engine_calls = serializers.IntegerField()
@@ -49,13 +50,14 @@ class CostsView(APIView):
 
     @extend_schema(parameters=[CostQuery], responses=CostsSerializer)
     def get(self, request: Request) -> Response:
-        """Costs of the turns of the last days, in all and by group, the dearest first."""
+        """Costs of the turns and jobs of the last days, in all and by group, the dearest first."""
         asked = CostQuery(data=request.query_params)
         asked.is_valid(raise_exception=True)
         since = timezone.now() - timedelta(days=asked.validated_data["days"])
-        turns = costing.turns_since(cast(User, request.user), since)
-        groups = costing.by_group(turns, asked.validated_data["by"])
-        answer = {"whole": asdict(costing.whole(turns)), "groups": [asdict(row) for row in groups]}
+        spending = costing.spending_since(cast(User, request.user), since)
+        groups = costing.by_group(spending, asked.validated_data["by"])
+        whole = asdict(costing.whole(spending))
+        answer = {"whole": whole, "groups": [asdict(row) for row in groups]}
         return Response(CostsSerializer(answer).data)
 
 

@@ -4,6 +4,7 @@ from dialogues.costs.costing import GROUPS
 
 SELECT = {"class": "form-select"}
 DAYS = {"1": "1 day", "7": "7 days", "30": "30 days", "90": "90 days"}
+LABELS = {"subagent": "sub-agent"}  # where a group is not called by its name
 DEFAULTS = {"days_back": "30", "by": "release"}
 
 
@@ -15,7 +16,7 @@ class CostFilterForm(forms.Form):
     )
     by = forms.ChoiceField(
         label="By",
-        choices=[(name, f"By {name}") for name in GROUPS],
+        choices=[(name, f"By {LABELS.get(name, name)}") for name in GROUPS],
         widget=forms.Select(attrs=SELECT),
     )
 

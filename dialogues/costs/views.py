@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from dialogues.costs import costing
-from dialogues.costs.forms import DEFAULTS, CostFilterForm
+from dialogues.costs.forms import DEFAULTS, LABELS, CostFilterForm
 from wowconsole.http import UserRequest, render_page
 from wowconsole.roles import requires
 
@@ -18,13 +18,13 @@ from wowconsole.roles import requires
 def cost_list(request: UserRequest) -> HttpResponse:
     form = CostFilterForm(DEFAULTS | request.GET.dict())
     since = timezone.now() - timedelta(days=form.days)
-    turns = costing.turns_since(request.user, since)
+    spending = costing.spending_since(request.user, since)
     context = {
         "form": form,
-        "whole": costing.whole(turns),
-        "groups": costing.by_group(turns, form.group),
-        "group": form.group,
-        "dearest": costing.dearest(turns),
+        "whole": costing.whole(spending),
+        "groups": costing.by_group(spending, form.group),
+        "group": LABELS.get(form.group, form.group),
+        "dearest": costing.dearest(spending),
         "conversation_cap": settings.CONVERSATION_CAP_CENTS / 100,
         "day_cap": settings.DAY_CAP_CENTS / 100,
     }

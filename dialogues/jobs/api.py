@@ -45,7 +45,10 @@ class SubagentChangeSerializer(serializers.ModelSerializer[SubagentChange]):
 
 
 class SubagentJobSerializer(serializers.ModelSerializer[SubagentJob]):
-    """`result` fits the sub-agent's output schema; `report` holds the score and its evidence."""
+    """`result` fits the sub-agent's output schema; `report` holds the score and its evidence.
+
+    `cost` is in US dollars.
+    """
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     conversation = serializers.UUIDField(source="conversation.public_id", read_only=True)
@@ -71,6 +74,7 @@ class SubagentJobSerializer(serializers.ModelSerializer[SubagentJob]):
             "error",
             "prompt_tokens",
             "completion_tokens",
+            "cost",
             "created_at",
             "started_at",
             "finished_at",

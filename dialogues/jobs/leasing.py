@@ -7,6 +7,7 @@ then the job's row: the order is the same everywhere.
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -88,6 +89,7 @@ def keep(
     lines: Sequence[Said],
     progress: str | None,
     tokens: tuple[int, int],
+    cost: Decimal = Decimal(0),
 ) -> list[Said]:
     row = ours(job)
     stored = add_lines(row, lines)
@@ -95,6 +97,7 @@ def keep(
     row.memory, row.progress = storable(memory), (progress or row.progress)[:300]
     row.prompt_tokens += tokens[0]
     row.completion_tokens += tokens[1]
+    row.cost += cost
     row.leased_until = lease()
     row.save()
     job.memory, job.progress = row.memory, row.progress

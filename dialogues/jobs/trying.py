@@ -5,6 +5,7 @@ The transcript is kept as it grows; a worker that dies leaves the call to the ne
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -106,8 +107,9 @@ class TrialWork:
         lines: Sequence[Said] = (),
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
+        paid: Decimal = Decimal(0),
     ) -> None:
-        """Store where the call stands.
+        """Store where the call stands; what it costs is no conversation's, so it is not added up.
 
         Raises:
             knowledge.jobs.Cancelled, LostLease: stop here.

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from celery import current_app
 from django.utils import timezone
 
 from agents import engines
+from agents.budgeting import cost_of
 from agents.models import Release, live_release
 from agents.subagents import REGISTRY, GaveUp, Outcome, Parked, Said, TryAgain
 from dialogues.jobs import leasing
@@ -69,13 +71,16 @@ class JobWork:
         lines: Sequence[Said] = (),
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
+        paid: Decimal = Decimal(0),
     ) -> None:
         """Store where the work stands, as agents.subagents.Work says.
 
         Raises:
             LostJob: it is not ours any more.
         """
-        stored = await sync_to_async(leasing.keep)(self.row, memory, lines, progress, tokens)
+        cost = paid + (cost_of(self.release.version, *tokens) if self.release else 0)
+        keep = sync_to_async(leasing.keep)
+        stored = await keep(self.row, memory, lines, progress, tokens, cost)
         self.lines.extend(stored)
 
 

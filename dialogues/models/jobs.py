@@ -1,6 +1,7 @@
 """What the agent has others do for it while the talk goes on: jobs of sub-agents, and calls."""
 
 import uuid
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
@@ -88,6 +89,8 @@ class SubagentJob(models.Model):
     error = models.TextField(blank=True)
     prompt_tokens = models.PositiveIntegerField(default=0)
     completion_tokens = models.PositiveIntegerField(default=0)
+    # Dollars so far, of engine and tools: of models and tools that have prices here.
+    cost = models.DecimalField(max_digits=12, decimal_places=6, default=Decimal(0))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
@@ -122,11 +125,16 @@ class SubagentJob(models.Model):
             models.CheckConstraint(
                 name="subagent_deadline_after_start", condition=Q(deadline__gt=F("created_at"))
             ),
+            models.CheckConstraint(name="subagent_cost_not_negative", condition=Q(cost__gte=0)),
         ]
         indexes = [
             models.Index(name="subagent_newest", fields=["-created_at", "-id"]),
             models.Index(
                 name="subagent_due", fields=["due_at"], condition=Q(finished_at__isnull=True)
+            ),
+            # What a day has cost is asked before each turn.
+            models.Index(
+                name="subagent_costs_by_day", fields=["created_at"], condition=Q(cost__gt=0)
             ),
         ]
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, connection, transaction
@@ -10,18 +11,37 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.master import SORRY
+from agents.subagents import Outcome, outbound
+from agents.subagents.wording import Words
 from dialogues import answering, services
 from dialogues.costs import capping, costing
-from dialogues.models import Control, Turn, TurnStatus
-from tests.engine import Answer, EngineMixin, says
+from dialogues.models import (
+    Control,
+    Conversation,
+    SubagentJob,
+    SubagentState,
+    Turn,
+    TurnStatus,
+)
+from tests.dialogues.calls import SubAgentMixin, do, make_job, make_plan
+from tests.dialogues.test_answering import ORDER_ID
+from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
     make_conversation,
     make_release,
     make_scene,
+    make_tool,
     make_turn,
     make_user,
     make_version,
 )
+from tests.toolserver import business
+
+
+def make_costly_job(conversation, cost, **fields):
+    job = make_job(conversation, key=f"job-{conversation.pk}")
+    SubagentJob.objects.filter(pk=job.pk).update(cost=cost, **fields)
+    return job
 
 
 def make_talk(**version):
@@ -82,6 +102,19 @@ class TurnTests(EngineMixin, TestCase):
             _, turn = await self.answered(await sync_to_async(make_talk)())
         assert turn.output["reply"] == "Hello from the engine."
 
+    async def test_what_jobs_cost_is_part_of_both_caps(self):
+        conversation, _ = await self.answered()
+        await sync_to_async(make_costly_job)(conversation, Decimal("0.05"))
+        with self.settings(CONVERSATION_CAP_CENTS=6, DAY_CAP_CENTS=7):
+            left = await sync_to_async(capping.money_left)(conversation)
+            other = await sync_to_async(make_conversation)()
+            assert left == Decimal("0.01")
+            assert await sync_to_async(capping.money_left)(other) == Decimal("0.02")
+        with self.settings(CONVERSATION_CAP_CENTS=5):
+            await sync_to_async(services.say)(conversation=conversation, text="And?", client_id="b")
+            _, turn = await self.answered(conversation)
+        assert turn.output["reply"] == capping.CAPPED
+
     def test_constraints(self):
         turn = make_turn()
         for name, fields in (
@@ -90,6 +123,101 @@ class TurnTests(EngineMixin, TestCase):
         ):
             with self.assertRaisesMessage(IntegrityError, name), transaction.atomic():
                 Turn.objects.filter(pk=turn.pk).update(**fields)
+        job = make_job(turn.conversation)
+        negative = self.assertRaisesMessage(IntegrityError, "subagent_cost_not_negative")
+        with negative, transaction.atomic():
+            SubagentJob.objects.filter(pk=job.pk).update(cost=-1)
+
+
+class ToolCapTests(EngineMixin, TestCase):
+    """A tool whose price is more than what is left is not called."""
+
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url, CONVERSATION_CAP_CENTS=1))
+        self.tool = make_tool(
+            name="look_up",
+            url="/orders/{order_id}/",
+            parameters=ORDER_ID,
+            cost_per_call=Decimal("0.02"),
+        )
+        self.release = make_release(live=True, tools=["look_up"])
+        self.conversation = make_conversation(scene=None, release=self.release)
+        self.engine.will(calls("look_up", order_id="GW1001"), says("It is on the way."))
+
+    async def answered(self):
+        say = sync_to_async(services.say)
+        await say(conversation=self.conversation, text="Where is GW1001?", client_id="a")
+        await answering.answer_conversation(self.conversation.pk)
+        await self.conversation.arefresh_from_db()
+        return await Turn.objects.alatest("pk")
+
+    async def test_it_is_not_called_and_a_person_goes_on(self):
+        turn = await self.answered()
+        assert self.shop.requests == []
+        assert (turn.output["reply"], self.conversation.control) == (SORRY, Control.QUEUED)
+        assert turn.degraded == "look_up costs $0.02, and the budget leaves $0.01."
+        assert (turn.cost, len(self.engine.requests)) == (0, 1)
+
+    async def test_what_is_left_to_the_cent_is_enough(self):
+        with self.settings(CONVERSATION_CAP_CENTS=2):
+            turn = await self.answered()
+        assert len(self.shop.requests) == 1
+        assert turn.cost == Decimal("0.02")
+
+    async def test_what_costs_nothing_is_called_whatever_is_left(self):
+        self.tool.cost_per_call = 0
+        await self.tool.asave()
+        turn = await self.answered()
+        assert turn.output["reply"] == "It is on the way."
+
+
+class JobCostTests(SubAgentMixin, TestCase):
+    """A job's tokens have the price of its release's model, its tools have their own."""
+
+    def kept(self, *times, **version):
+        async def run(work):
+            for fields in times:
+                await work.keep(memory={}, **fields)
+            return Outcome({"said": "done"})
+
+        self.register(run)
+        release = make_release(live=True, version=make_version(**version))
+        talk = make_conversation(scene=None, release=release)
+        return do(make_job(talk, "tested"))
+
+    def test_each_is_added_as_it_comes(self):
+        once = {"tokens": (500, 20), "paid": Decimal("0.3")}
+        job = self.kept(once, {"tokens": (78, 0)}, input_price=1000, output_price=2000)
+        assert (job.prompt_tokens, job.completion_tokens) == (578, 20)
+        assert job.cost == Decimal("0.918")
+
+    def test_one_s_own_hardware_costs_nothing(self):
+        assert self.kept({"tokens": (500, 20)}).cost == 0
+
+    def test_a_call_s_look_up_is_paid_for_even_if_nobody_is_called(self):
+        make_tool(
+            name="look_up", url="/orders/{order_id}/", parameters=ORDER_ID, cost_per_call="0.25"
+        )
+        make_plan(look_up="look_up")
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"error": "no such order"}'
+            job = do(make_job())
+        assert (job.state, job.cost) == (SubagentState.FAILED, Decimal("0.25"))
+
+    def test_words_that_need_not_be_said_any_more_have_cost_their_tokens(self):
+        make_plan()
+        settled = iter([True])
+        with (
+            patch.object(
+                outbound, "words_for", return_value=Words("Yes?", tokens=(10, 1))
+            ) as asked,
+            patch.object(outbound, "_is_settled", side_effect=lambda *_: next(settled, False)),
+        ):
+            job = do(make_job())
+        assert next(settled, None) is None
+        assert job.prompt_tokens == 10 * asked.await_count
 
 
 class SumTests(TestCase):
@@ -111,24 +239,54 @@ class SumTests(TestCase):
     def setUp(self):
         self.client.force_login(self.reviewer)
 
-    def turns(self, days=1):
-        return costing.turns_since(self.reviewer, timezone.now() - timedelta(days=days))
+    def spending(self, days=1):
+        return costing.spending_since(self.reviewer, timezone.now() - timedelta(days=days))
 
     def test_in_all(self):
-        whole = costing.whole(self.turns())
+        whole = costing.whole(self.spending())
         assert (whole.cost, whole.conversations, whole.turns) == (4, 3, 3)
         assert whole.unreadable_percent == 25
-        assert costing.whole(self.turns(days=-1)).per_conversation == 0
+        assert costing.whole(self.spending(days=-1)).per_conversation == 0
 
     def test_by_group(self):
         def named(group):
-            return {row.name: row.cost for row in costing.by_group(self.turns(), group)}
+            return {row.name: row.cost for row in costing.by_group(self.spending(), group)}
 
         assert named("release") == {"dear": 3, "cheap": 1}
         assert named("segment") == {"vip": 3, costing.UNKNOWN: 1}
         assert named("channel") == {"Chat": 4}
         assert named("scene") == {"Food": 4}
         assert len(named("model")) == 2
+
+    def test_jobs_are_added(self):
+        talk = Turn.objects.filter(release=self.dear).first().conversation
+        Conversation.objects.filter(pk=talk.pk).update(release=self.dear)
+        make_costly_job(talk, 2, prompt_tokens=578)
+        lone = make_conversation(scene=self.scene, release=self.cheap)
+        make_costly_job(lone, 7)
+        make_costly_job(make_conversation(scene=self.strange), 9)
+        whole = costing.whole(self.spending())
+        assert (whole.cost, whole.conversations, whole.turns, whole.jobs) == (13, 4, 3, 2)
+        assert (whole.tokens, whole.engine_calls) == (878, 12)
+        found = {row.name: row for row in costing.by_group(self.spending(), "subagent")}
+        assert {name: row.cost for name, row in found.items()} == {
+            "outbound_call": 9,
+            costing.NO_SUBAGENT: 4,
+        }
+        assert found["outbound_call"].conversations == 2
+        releases = {row.name: row for row in costing.by_group(self.spending(), "release")}
+        assert (releases["dear"].cost, releases["dear"].conversations) == (5, 1)
+        assert (releases["cheap"].cost, releases["cheap"].conversations) == (8, 3)
+        dearest = [(each.pk, cost) for each, cost in costing.dearest(self.spending())]
+        assert dearest[:2] == [(lone.pk, 7), (talk.pk, 5)]
+
+    def test_by_sub_agent_on_the_page_and_in_the_api(self):
+        make_costly_job(make_conversation(scene=self.scene), 7)
+        page = self.client.get("/costs/?by=subagent").content.decode()
+        assert "By sub-agent" in page
+        assert "outbound_call" in page
+        [first, *_] = self.client.get("/api/costs/?by=subagent").json()["groups"]
+        assert (first["name"], first["jobs"], first["cost"]) == ("outbound_call", 1, "7.000000")
 
     def test_the_page(self):
         page = self.client.get("/costs/?by=segment&days_back=7").content.decode()
