@@ -75,7 +75,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
 def _json_object(line: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {"error": f"not JSON: {error}"}
     return row if isinstance(row, dict) else {"error": "not a JSON object"}
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.db import DataError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views import defaults
 from django_htmx.http import reswap, retarget
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -80,6 +81,8 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
         return problem(error.status, error.code, str(error))
     if isinstance(error, DataError):
         return problem(422, "invalid", NOT_STORABLE)
+    if isinstance(error, RequestDataTooBig):
+        return problem(413, "too_large", "This is more than is read at once.")
     if isinstance(error, ValidationError):
         fields = error.message_dict if hasattr(error, "error_dict") else {"__all__": error.messages}
         return problem(422, "invalid", " ".join(error.messages), errors=fields)
@@ -105,6 +108,14 @@ def _problem_of(error: exceptions.APIException, response: Response) -> Response:
         if name in response:
             answer[name] = response[name]
     return answer
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Show that something broke: a problem document to an API client, without what it was."""
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    answer = problem(500, "server_error", "Something broke here; the log says what.")
+    return JsonResponse(answer.data, status=500, content_type=answer.content_type)
 
 
 class NothingThere(APIView):

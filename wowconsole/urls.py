@@ -38,6 +38,8 @@ from wowconsole.demo import shop
 from wowconsole.demo import site as demo_site
 from wowconsole.errors import NothingThere
 
+handler500 = "wowconsole.errors.server_error"
+
 router = SimpleRouter()
 router.register("scenes", SceneViewSet)
 router.register("knowledge/units", UnitViewSet)

@@ -11,7 +11,6 @@ from rest_framework import mixins, serializers
 from rest_framework.authentication import get_authorization_header
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ParseError
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,6 +31,7 @@ from dialogues.proactive import policies, receiving
 from knowledge.models import Scene
 from wowconsole.apikeys import ApiKeyAuthentication, HasScope
 from wowconsole.errors import Invalid
+from wowconsole.parsers import LevelJSONParser
 
 LARGEST_EVENT = 65_536  # bytes
 LARGEST_DATA = 100  # fields
@@ -90,7 +90,7 @@ class EventsView(APIView):
 
     authentication_classes = [ApiKeyAuthentication]
     permission_classes = [MaySendEvents]
-    parser_classes = [JSONParser]
+    parser_classes = [LevelJSONParser]
     scope = "dialogues.reply"
 
     @extend_schema(

@@ -53,7 +53,7 @@ def read_value(text: str) -> Any:
     """Return what somebody typed as a value: JSON where it is that, else the text itself."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 

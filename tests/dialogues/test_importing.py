@@ -238,6 +238,10 @@ class CommandTests(TestCase):
             self.run_import(path)
         assert Conversation.objects.count() == 1
 
+    def test_a_line_nested_without_end_is_no_json(self):
+        [row] = read_file(self.write("d.jsonl", "[" * 100_000))
+        assert row["error"].startswith("not JSON")
+
     def test_csv_lines_of_a_conversation_come_together(self):
         path = self.write(
             "d.csv",

@@ -100,3 +100,4 @@ def test_typed_values_are_read():
     assert conditions.read_value("30") == 30
     assert conditions.read_value('["a", "b"]') == ["a", "b"]
     assert conditions.read_value(" late ") == "late"
+    assert conditions.read_value("[" * 100_000) == "[" * 100_000
