@@ -41,6 +41,7 @@ PATIENCE = (
 LOOK_SECONDS = 1.0  # how soon an answer stops that was dropped
 MOST_ATTEMPTS = 3  # processes that may die over one turn
 _background: set[asyncio.Task[None]] = set()  # asyncio itself holds tasks only weakly
+_works: dict[int, asyncio.Task[None]] = {}  # by turn, of this process
 
 
 def in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -63,6 +64,15 @@ def with_parts(turn_pk: int) -> Turn:
     return Turn.objects.select_related(*parts).get(pk=turn_pk)
 
 
+def stop(turn_pk: int) -> None:
+    """Stop writing an answer that was dropped, where this process writes it.
+
+    Another one notices it within LOOK_SECONDS; windows show nothing of it meanwhile.
+    """
+    if work := _works.get(turn_pk):
+        work.cancel()
+
+
 async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> None:
     """Run the master agent for a leased turn; whatever happens, the customer hears something.
 
@@ -72,7 +82,7 @@ async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> 
     """
     bind(conversation=turn.conversation.public_id, turn=turn.public_id)
     record = Record(hear=hear)
-    work = asyncio.create_task(_answer(turn, record))
+    work = _works[turn.pk] = asyncio.create_task(_answer(turn, record))
     lease = asyncio.create_task(_keep_lease(turn, work))
     patience = asyncio.create_task(_reassure(turn, record))
     try:
@@ -80,8 +90,9 @@ async def answer_turn(turn: Turn, hear: Callable[[str], None] | None = None) -> 
     except asyncio.CancelledError:
         if not work.cancelled() or _is_cancelled():
             raise
-        logger.info("Turn dropped: the customer wrote on")
+        logger.info("Turn dropped: the customer wrote on, or stopped it")
     finally:
+        _works.pop(turn.pk, None)
         work.cancel()
         lease.cancel()
         patience.cancel()
@@ -205,7 +216,8 @@ async def _reassure(turn: Turn, record: Record) -> None:
 
 
 async def _status(turn: Turn, state: str, detail: str) -> None:
-    await _tell(turn, {"type": "status", "state": state, "detail": detail})
+    named = {"turn": str(turn.public_id)}
+    await _tell(turn, {"type": "status", "state": state, "detail": detail} | named)
 
 
 async def _tell(turn: Turn, event: dict[str, Any]) -> None:

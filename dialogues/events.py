@@ -69,6 +69,8 @@ def as_json(event: Event, *, cites: bool = True) -> dict[str, Any]:
         citations = event.data.get("citations", []) if cites else []
         shown |= {"text": event.text, "citations": citations}
         shown["release"] = event.data.get("release")
+        if "turn" in event.data:  # whose pieces and statuses end with it
+            shown["turn"] = event.data["turn"]
         shown["attachments"] = event.data.get("attachments", [])
         shown["choices"] = event.data.get("choices", [])  # answers to offer as buttons
         if "proactive" in event.data:  # said unasked: the customer may want no more of it

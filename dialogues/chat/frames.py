@@ -229,7 +229,8 @@ async def on_typing(conversation: Conversation, content: dict[str, Any]) -> Outc
 
 async def on_cancel(conversation: Conversation, content: dict[str, Any]) -> None:
     """Stop the answer that is being written; every window hears of it."""
-    await database_sync_to_async(stopping.stop_answer)(conversation=conversation)
+    turn = await database_sync_to_async(stopping.stop_answer)(conversation=conversation)
+    answering.stop(turn.pk)
 
 
 async def on_identify(conversation: Conversation, content: dict[str, Any]) -> Outcome:

@@ -143,8 +143,10 @@ async def _events(conversation: Conversation, scope: Scope, body: bytes) -> Answ
     await window.listener.start()
     try:
         found = [event async for event in window.newer(EVENTS_AT_ONCE)]
-        if not found and wait:
+        if wait and not found:
             found = await _awaited(window, wait)
+        elif standing := await window.standing():  # who waits on has been told before
+            found.append(standing)
     finally:
         await window.listener.stop()
     return 200, {"events": found, "after": window.listener.position}

@@ -31,7 +31,8 @@ def _events() -> dict[str, Any]:
         **_COMMON,
         "operationId": "chat_sessions_events_retrieve",
         "description": "What is newer than an event, or what comes within `wait` seconds: the "
-        "events of the chat socket, but for the pieces of a reply being written.",
+        "events of the chat socket, but for the pieces of a reply being written. A status of the "
+        "agent and its message name their `turn`.",
         "parameters": [
             _ID,
             _number("after", "seq of the last event you have"),

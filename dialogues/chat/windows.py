@@ -1,6 +1,7 @@
 """What a customer's window is shown: the log from where it stands, and what passes by."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from dialogues.chat.listening import SOMEWHERE, Listener
 from dialogues.desk import queueing
 from dialogues.models import CitationPolicy, Control, Conversation, Event, EventKind, Role
 
-AT_WORK = {"searching", "thinking", "calling"}  # states of the agent
+TURNS_REMEMBERED = 8  # of those that are over; what comes late of one comes within seconds
 
 
 async def opened(public_id: UUID, token: str) -> Conversation | None:
@@ -31,6 +32,8 @@ class Window:
         self.conversation = conversation
         self.listener = Listener(conversation, after)
         self._control = conversation.control
+        self._turn = ""  # whose answer was seen being written last
+        self._over: deque[str] = deque(maxlen=TURNS_REMEMBERED)
         self.reading = asyncio.Lock()
         site = conversation.site
         self._cites = site is None or site.citations == CitationPolicy.SHOWN
@@ -51,21 +54,31 @@ class Window:
     async def newer(
         self, limit: int | None = None, upto: int = SOMEWHERE
     ) -> AsyncIterator[dict[str, Any]]:
-        """Give the durable events after where the window stands, and move on with each.
+        """Give the durable events after where the window stands, up to `upto`; move on with each.
 
-        The log is not read where the window has passed `upto` by then: most calls tell of what
-        the window has just written itself.
+        What is later waits for its own call, behind what passed by before it. The log is not
+        read where the window has passed `upto` by then: most calls tell of what the window has
+        just written itself.
         """
         async with self.reading:
             after = self.listener.position
             if after >= upto:
                 return
-            log = Event.objects.filter(conversation_id=self.conversation.pk, seq__gt=after)
-            async for event in log.order_by("seq")[:limit]:
+            log = Event.objects.filter(conversation_id=self.conversation.pk)
+            news = log.filter(seq__gt=after, seq__lte=upto).order_by("seq")
+            async for event in news[:limit]:
                 yield events.as_json(event, cites=self._cites)
                 self.listener.position = event.seq
-                if event.kind == EventKind.CONTROL:
-                    self._control = event.data["state"]
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """Remember who speaks, and which answer is over with this event."""
+        if event.kind == EventKind.CONTROL:
+            self._control = event.data["state"]
+        elif event.kind == EventKind.CLOSED:
+            self._over.append(self._turn)
+        elif event.kind == EventKind.MESSAGE and "turn" in event.data:
+            self._over.append(event.data["turn"])
 
     async def standing(self) -> dict[str, Any] | None:
         """Return where a customer who waits for a person stands; None for others."""
@@ -77,8 +90,21 @@ class Window:
         return frame
 
     def _shows(self, event: dict[str, Any]) -> bool:
-        """Hide the customer's own typing, and what the agent drafts after a person came."""
+        """Hide the customer's own typing, and what still comes of an answer that is over.
+
+        It is over once it was given or stopped, a person came, or the next one has begun.
+        """
         if event["type"] == "typing":
             return bool(event["role"] != Role.CUSTOMER)
-        drafting = event["type"] == "delta" or event.get("state") in AT_WORK
-        return not (drafting and self._control == Control.HUMAN)
+        turn = event.get("turn")
+        if turn is None:
+            return True
+        if turn in self._over:
+            return False
+        if turn != self._turn:
+            self._over.append(self._turn)
+            self._turn = turn
+        stopped = event.get("state") == "stopped"
+        if stopped or self._control == Control.HUMAN:
+            self._over.append(turn)
+        return stopped or self._control != Control.HUMAN

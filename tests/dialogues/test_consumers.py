@@ -144,6 +144,8 @@ class TalkTests(SocketTestCase):
         assert answer["release"].startswith("release-")
         said = "".join(event["text"] for event in tab.got if event["type"] == "delta")
         assert said == answer["text"]
+        passed = [event["turn"] for event in tab.got if event["type"] in {"delta", "status"}]
+        assert set(passed) == {answer["turn"]}
         await self.finish()
 
     async def test_a_repeated_message_gets_the_same_ack_and_one_answer(self):

@@ -43,6 +43,18 @@ class StopTests(FrameTestCase):
         await self.finish()
         assert first.seqs == [1, 2, 3]
 
+    async def test_who_writes_it_stops_at_once(self):
+        self.engine.script = [says("Never read to its end.", hold_after=3)]
+        tab = await self.tab()
+        with mock.patch.object(answering, "LOOK_SECONDS", 60):
+            await tab.send(type="message", client_id="a", text="Hi")
+            await asyncio.to_thread(self.engine.holding.wait, 5)
+            await tab.send(type="cancel")
+            async with asyncio.timeout(5):  # the engine waits for longer
+                await asyncio.gather(*answering._background)
+        assert not answering._works
+        await self.finish()
+
     async def test_what_was_done_is_told(self):
         turn = await sync_to_async(make_turn)(
             self.conversation, status=TurnStatus.RUNNING, finished_at=None, acts=True

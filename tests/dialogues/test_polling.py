@@ -86,6 +86,17 @@ class TalkTests(PollTestCase):
             assert time.monotonic() - began < 10
         assert not listening._ears
 
+    async def test_who_waits_for_a_person_hears_where_they_stand(self):
+        await self.post(type="human")
+        opened = (await self.events(0))["events"]
+        assert [event["type"] for event in opened] == ["control", "status"]
+        assert (opened[1]["state"], opened[1]["position"]) == ("queued", 1)
+        again = (await self.events(1))["events"]
+        assert again == opened[1:]
+        assert await self.events(1, wait=1) == {"events": [], "after": 1}
+        await self.post(type="agent")
+        assert [event["type"] for event in (await self.events(1))["events"]] == ["control"]
+
     async def test_nothing_happens(self):
         assert await self.events(3, wait=1) == {"events": [], "after": 3}
 
