@@ -142,7 +142,7 @@ class SiteViewSet(
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, slug: str) -> Response:
-        """Remove a site that no chat and no event is of, with its keys; else 409."""
+        """Remove a site that no chat, event or opt-out is of, with its keys; else 409."""
         sites.remove_site(self._editable(), by=self._by)
         return Response(status=204)
 

@@ -18,6 +18,7 @@ from dialogues.models import (
     Arranged,
     BusinessEvent,
     Conversation,
+    OptOut,
     Site,
     SiteKey,
     WidgetLanguage,
@@ -45,11 +46,12 @@ class Consequences:
     chats: int
     open_chats: int  # that were not left: of the last day
     events: int
+    opt_outs: int
     live_keys: int
 
     @property
     def may_be_removed(self) -> bool:
-        return not self.chats and not self.events
+        return not self.chats and not self.events and not self.opt_outs
 
 
 def consequences_of(site: Site) -> Consequences:
@@ -59,6 +61,7 @@ def consequences_of(site: Site) -> Consequences:
         chats=_some(chats),
         open_chats=_some(alive),
         events=_some(BusinessEvent.objects.filter(site=site)),
+        opt_outs=_some(OptOut.objects.filter(site=site)),
         live_keys=SiteKey.objects.live().filter(site=site).count(),
     )
 
@@ -73,13 +76,13 @@ def remove_site(site: Site, *, by: User) -> None:
     """Delete a site that nothing refers to, with its keys.
 
     Raises:
-        SiteInUse: chats or events are of it; it can be switched off.
+        SiteInUse: chats, events or opt-outs are of it; it can be switched off.
     """
     site = Site.objects.select_for_update().get(pk=site.pk)
     hanging = consequences_of(site)
     if not hanging.may_be_removed:
         raise SiteInUse(
-            "Chats and events are of this site, and say where they came from. Switch it off."
+            "Chats, events or opt-outs are of this site, and say whose they are. Switch it off."
         )
     arranging.remove(site, by=by)
 

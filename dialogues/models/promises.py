@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dialogues.models.conversations import Conversation
 from dialogues.models.desk import Handover
+from dialogues.models.sites import Site
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -21,12 +22,20 @@ class OptOutQuerySet(models.QuerySet["OptOut"]):
         if sees_every_scene(user):
             return self
         scenes = list(Scene.objects.visible_to(user).values_list("pk", flat=True))
-        seen = Conversation.objects.filter(Q(scene=None) | Q(scene__in=scenes))
-        theirs = ~Q(customer_ref="") & Exists(seen.filter(customer_ref=OuterRef("customer_ref")))
+        seen = Conversation.objects.filter(
+            Q(scene=None) | Q(scene__in=scenes), customer_ref=OuterRef("customer_ref")
+        )
+        here = Exists(seen.filter(site=OuterRef("site"))) | (Q(site=None) & Exists(seen))
+        theirs = ~Q(customer_ref="") & here
         chat = Q(conversation__isnull=False) & (
             Q(conversation__scene=None) | Q(conversation__scene__in=scenes)
         )
         return self.filter(Q(by=user.pk) | chat | theirs)
+
+    def of_customer(self, site_pk: int | None, customer_ref: str) -> Self:
+        """Keep what a site's customer said; in doubt of the site, what any said of this id."""
+        rows = self.filter(customer_ref=customer_ref)
+        return rows if site_pk is None else rows.filter(Q(site=site_pk) | Q(site=None))
 
 
 class OptOut(models.Model):
@@ -35,6 +44,9 @@ class OptOut(models.Model):
     Of a customer nobody has identified, the chat stands for them, and goes with it.
     """
 
+    # Whose customer it is. Null: said before a site was registered, or before they were told
+    # apart; then it holds at every site.
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, null=True)
     customer_ref = models.CharField(max_length=120, blank=True)
     conversation = models.ForeignKey(
         Conversation, on_delete=models.CASCADE, null=True, related_name="+"
@@ -49,7 +61,10 @@ class OptOut(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                name="opt_out_customer_once", fields=["customer_ref"], condition=~Q(customer_ref="")
+                name="opt_out_customer_once",
+                fields=["customer_ref", "site"],
+                condition=~Q(customer_ref=""),
+                nulls_distinct=False,
             ),
             models.UniqueConstraint(name="opt_out_chat_once", fields=["conversation"]),
             models.CheckConstraint(

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from dialogues import arranging
-from dialogues.models import ContactRules, OptOut
+from dialogues.models import ContactRules, OptOut, Site
 from dialogues.proactive import contact
 from dialogues.proactive.views_contact import opt_outs_of
 from knowledge.models import Scene
@@ -110,6 +110,13 @@ class OptOutSerializer(serializers.ModelSerializer[OptOut]):
     """`customer` is empty for somebody unidentified: then the chat `conversation` is meant."""
 
     customer = serializers.CharField(source="customer_ref", max_length=contact.LONGEST_REF)
+    site = serializers.SlugRelatedField(
+        slug_field="slug",
+        queryset=Site.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="Whose customer; needed where several are switched on. Null: of every site.",
+    )
     conversation = serializers.UUIDField(
         source="conversation.public_id", read_only=True, allow_null=True, default=None
     )
@@ -117,8 +124,15 @@ class OptOutSerializer(serializers.ModelSerializer[OptOut]):
 
     class Meta:
         model = OptOut
-        fields = ["customer", "conversation", "by", "at"]
+        fields = ["customer", "site", "conversation", "by", "at"]
         read_only_fields = ["at"]
+        validators: ClassVar[list[Any]] = []  # again changes nothing
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        if request := self.context.get("request"):
+            fields["site"].queryset = Site.objects.visible_to(request.user)  # type: ignore[attr-defined]
+        return fields
 
 
 class OptOutViewSet(mixins.ListModelMixin, GenericViewSet[OptOut]):
@@ -145,5 +159,6 @@ class OptOutViewSet(mixins.ListModelMixin, GenericViewSet[OptOut]):
         new = self.get_serializer(data=request.data)
         new.is_valid(raise_exception=True)
         by = cast(User, request.user)
-        row = contact.opt_out(new.validated_data["customer_ref"], by=by)
+        told = new.validated_data
+        row = contact.opt_out(told["customer_ref"], by=by, site=told.get("site"))
         return Response(self.get_serializer(row).data, status=201)

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import F, Q
 
-from dialogues.models import ContactRules, OptOut
+from dialogues.models import ContactRules, OptOut, Site
+from dialogues.proactive.customers import meant_site
 from wowconsole.errors import Invalid
 
 USUAL_HOLDOUT = 10  # percent
@@ -64,14 +65,20 @@ def rules_of(scene_pk: int | None) -> Rules:
     )
 
 
-def opt_out(customer_ref: str, *, by: User) -> OptOut:
+def opt_out(customer_ref: str, *, by: User, site: Site | None = None) -> OptOut:
     """Never speak first to a customer again, as they told a person; again changes nothing.
+
+    Args:
+        site: whose customer it is; None: of the one that is meant where none is named.
 
     Raises:
         Invalid: that is no customer's id.
+        SiteNeeded: there are several sites.
     """
     ref = customer_ref.strip()
     if not 0 < len(ref) <= LONGEST_REF or not ref.isprintable():
         raise Invalid(f"A customer's id has 1 to {LONGEST_REF} printable characters.")
-    row, _ = OptOut.objects.get_or_create(customer_ref=ref, defaults={"by": by})
+    row, _ = OptOut.objects.get_or_create(
+        site=site or meant_site(), customer_ref=ref, defaults={"by": by}
+    )
     return row

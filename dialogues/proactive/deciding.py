@@ -8,7 +8,6 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -33,6 +32,8 @@ from dialogues.models import (
 from dialogues.proactive import contact, sending, wording
 from dialogues.proactive.conditions import MissingField, fill
 from dialogues.proactive.contact import Rules
+from dialogues.proactive.customers import at_site
+from wowconsole.committing import after_commit
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def due_at(version: ProactiveVersion, event: BusinessEvent) -> datetime:
 def send_soon(decision: ProactiveDecision) -> None:
     """Have a worker decide after the commit, if it is due; else the sweep does when it is."""
     if decision.due_at <= timezone.now():
-        transaction.on_commit(partial(_send, decision.pk), robust=True)
+        after_commit(_send, decision.pk)
 
 
 def _send(decision_pk: int) -> None:
@@ -158,14 +159,16 @@ def _stale(version: ProactiveVersion, event: BusinessEvent, now: datetime) -> Ve
 
 
 def _unwanted(event: BusinessEvent) -> Verdict | None:
-    if not OptOut.objects.filter(customer_ref=event.customer_ref).exists():
+    if not OptOut.objects.of_customer(event.site_id, event.customer_ref).exists():
         return None
     return Verdict(Outcome.OPTED_OUT, "The customer wants no news.")
 
 
 def _too_often(decision: ProactiveDecision, rules: Rules, now: datetime) -> Verdict | None:
     theirs = ProactiveDecision.objects.filter(
-        customer_ref=decision.customer_ref, outcome__in=TOLD_OR_HELD
+        at_site(decision.event.site_id, "event__site"),
+        customer_ref=decision.customer_ref,
+        outcome__in=TOLD_OR_HELD,
     )
     since = now - timedelta(hours=decision.version.cooldown_hours)
     if theirs.filter(policy=decision.policy_id, decided_at__gt=since).exists():

@@ -22,6 +22,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from dialogues.models import (
@@ -141,7 +142,8 @@ def effect_of(policy: ProactivePolicy) -> list[Measure]:
 def _firsts(policy: ProactivePolicy) -> QuerySet[ProactiveDecision]:
     """Return each customer's first decision, with `until`, where its hours are over."""
     decided = policy.decisions.filter(outcome__in=TOLD_OR_HELD)
-    first = decided.order_by().values("customer_ref").annotate(first=Min("pk")).values("first")
+    customers = decided.order_by().values("event__site", "customer_ref")
+    first = customers.annotate(first=Min("pk")).values("first")
     hours = ExpressionWrapper(F("version__contact_hours") * timedelta(hours=1), DurationField())
     until = ExpressionWrapper(F("decided_at") + hours, DateTimeField())
     return (
@@ -151,8 +153,14 @@ def _firsts(policy: ProactivePolicy) -> QuerySet[ProactiveDecision]:
     )
 
 
+def _same_site(path: str) -> Q:
+    """Match the conversations of the event's site; one of no site may be any customer's."""
+    return Q(**{path: None}) | Q(**{path: Coalesce(OuterRef("event__site"), F(path))})
+
+
 def _in_window(**wanted: object) -> Q:
     return Q(
+        _same_site("conversation__site"),
         conversation__customer_ref=OuterRef("customer_ref"),
         at__gt=OuterRef("decided_at"),
         at__lte=OuterRef("until"),
@@ -171,6 +179,7 @@ def _queued() -> Exists:
 def _score() -> Subquery:
     """Return the newest conversation's rating that was given within the hours."""
     rated = Conversation.objects.filter(
+        _same_site("site"),
         customer_ref=OuterRef("customer_ref"),
         rating__isnull=False,
         events__kind=EventKind.RATING,

@@ -77,7 +77,9 @@ def set_active(policy: ProactivePolicy, *, active: bool) -> None:
 def opt_out(conversation: Conversation) -> OptOut:
     """Never speak first to this customer again, in no chat; again changes nothing."""
     if conversation.customer_ref:
-        row, _ = OptOut.objects.get_or_create(customer_ref=conversation.customer_ref)
+        row, _ = OptOut.objects.get_or_create(
+            site=conversation.site, customer_ref=conversation.customer_ref
+        )
     else:
         row, _ = OptOut.objects.get_or_create(conversation=conversation)
     return row

@@ -24,6 +24,7 @@ from dialogues.models import (
     Role,
 )
 from dialogues.proactive.conditions import MISSING, MissingField, fill, lookup
+from dialogues.proactive.customers import at_site
 
 LATE = (
     "I told you: {promise} That has not happened yet, I am sorry. I have asked a colleague to "
@@ -89,9 +90,12 @@ def note_from_tool(conversation: Conversation, source: str, result: dict[str, An
 def keep_by(event: BusinessEvent) -> None:
     """Note which promises an event keeps."""
     waiting = FollowUp.objects.filter(
-        state=PromiseState.OPEN, kept_by=event.type, customer_ref=event.customer_ref
+        at_site(event.site_id, "conversation__site"),
+        state=PromiseState.OPEN,
+        kept_by=event.type,
+        customer_ref=event.customer_ref,
     )
-    for follow_up in waiting.select_for_update():
+    for follow_up in waiting.select_for_update(of=("self",)):
         value = lookup(event.data, follow_up.kept_field) if follow_up.kept_field else ""
         if str(value) == follow_up.kept_value:
             _settle(follow_up, PromiseState.KEPT)

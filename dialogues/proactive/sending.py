@@ -20,6 +20,7 @@ from dialogues.models import (
     Site,
 )
 from dialogues.proactive import promises
+from dialogues.proactive.customers import at_site
 
 CHANNEL = "web"
 LEFT_AFTER = timedelta(days=1)
@@ -32,10 +33,12 @@ def open_conversation(event: BusinessEvent) -> Conversation | None:
     """
     alive = Q(updated_at__gt=timezone.now() - LEFT_AFTER) | Q(token_sha256="")
     chats = Conversation.objects.filter(
-        alive, channel=Channel.CHAT, customer_ref=event.customer_ref, closed_at=None
+        alive,
+        at_site(event.site_id),
+        channel=Channel.CHAT,
+        customer_ref=event.customer_ref,
+        closed_at=None,
     )
-    if event.site_id:
-        chats = chats.filter(Q(site=event.site_id) | Q(site=None))
     return chats.select_related("release__version").order_by("-updated_at", "-pk").first()
 
 
@@ -72,13 +75,14 @@ def _new_chat(event: BusinessEvent) -> Conversation:
 
 
 @transaction.atomic
-def adopt(*, customer_ref: str, site: Site | None) -> tuple[Conversation, str] | None:
+def adopt(*, customer_ref: str, site: Site) -> tuple[Conversation, str] | None:
     """Give an identified customer the chat that waits for them, with its secret; None: none.
 
-    Only a chat that nobody was ever given: another's can't be had this way.
+    Only a chat that nobody was ever given: another's can't be had this way, and another site's
+    customer of the same id is another.
     """
     waiting = Conversation.objects.select_for_update().filter(
-        Q(site=site) | Q(site=None),
+        at_site(site.pk),
         channel=Channel.CHAT,
         customer_ref=customer_ref,
         token_sha256="",
@@ -88,6 +92,6 @@ def adopt(*, customer_ref: str, site: Site | None) -> tuple[Conversation, str] |
     if chat is None:
         return None
     token = secrets.token_urlsafe(24)
-    chat.site, chat.token_sha256 = site or chat.site, hashlib.sha256(token.encode()).hexdigest()
+    chat.site, chat.token_sha256 = site, hashlib.sha256(token.encode()).hexdigest()
     chat.save(update_fields=["site", "token_sha256"])
     return chat, token

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -22,6 +22,7 @@ from dialogues.models import (
     Outcome,
     ProactiveDecision,
     ProactivePolicy,
+    Site,
 )
 from dialogues.proactive import contact as rules
 from dialogues.proactive.forms_contact import ContactRulesForm, OptOutFilterForm
@@ -76,7 +77,7 @@ def _outcomes(user: AnyUser) -> list[tuple[str, int]]:
 
 def opt_outs_of(user: AnyUser, customer: str = "") -> QuerySet[OptOut]:
     """Return the customers who want no news and whom the user may know of."""
-    rows = OptOut.objects.visible_to(user).select_related("conversation", "by")
+    rows = OptOut.objects.visible_to(user).select_related("site", "conversation", "by")
     return rows.filter(customer_ref__startswith=customer) if customer else rows
 
 
@@ -87,13 +88,23 @@ def _opt_outs(request: UserRequest) -> dict[str, Any]:
     if can(request.user, "dialogues.reply"):
         found = opt_outs_of(request.user, form.value("customer") or "")
         page = Paginator(found, OPT_OUTS_PER_PAGE).get_page(request.GET.get("page"))
-    return {"page": page, "form": form}
+    return {"page": page, "form": form, "sites": _sites(request.user)}
+
+
+def _sites(user: AnyUser) -> QuerySet[Site]:
+    """Return of which sites a customer may be, none where there is no choice."""
+    others = Site.objects.exclude(pk=OuterRef("pk"))
+    sites = Site.objects.visible_to(user).filter(Exists(others))
+    return sites.order_by("-is_active", "name", "pk")
 
 
 @require_POST
 @requires("dialogues.reply")
 def opt_out_add(request: UserRequest) -> HttpResponse:
-    row = rules.opt_out(request.POST.get("customer", ""), by=request.user)
+    slug = request.POST.get("site", "")
+    sites = Site.objects.visible_to(request.user)
+    site = get_object_or_404(sites, slug=slug) if slug else None
+    row = rules.opt_out(request.POST.get("customer", ""), by=request.user, site=site)
     messages.success(request, f"{row} is told nothing unasked, ever.")
     return redirect(f"{reverse('dialogues:contact')}#opt-outs")
 

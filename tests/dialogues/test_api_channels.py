@@ -175,3 +175,15 @@ class ContactApiTests(ApiCase):
         assert stranger.json()["results"] == []
         assert self.call("get", "opt-outs/", scopes=["dialogues.read"]).status_code == 403
         assert self.call("post", "opt-outs/", {"customer": ""}).status_code == 400
+
+    def test_an_opt_out_names_its_site_where_there_are_several(self):
+        for slug, scene in (("shop", self.scene), ("club", None), ("away", make_scene())):
+            make_site(slug=slug, scene=scene)
+        answer = self.call("post", "opt-outs/", {"customer": "C-7"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "site_needed")
+        for slug in ("shop", "club", "shop"):
+            made = self.call("post", "opt-outs/", {"customer": "C-7", "site": slug})
+            assert (made.status_code, made.json()["site"]) == (201, slug)
+        assert OptOut.objects.count() == 2
+        away = self.call("post", "opt-outs/", {"customer": "C-7", "site": "away"})
+        assert away.status_code == 400

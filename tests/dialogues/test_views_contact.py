@@ -11,6 +11,7 @@ from dialogues import arranging, tasks
 from dialogues.models import ContactRules, OptOut, Outcome
 from dialogues.proactive import contact, policies
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
+from tests.dialogues.test_identifying import make_site
 from tests.factories import make_conversation, make_scene, make_user
 
 PAGE = "/channels/contact/"
@@ -55,7 +56,7 @@ class PageTests(ContactCase):
             make_rules(make_scene(name=f"Scene {number}"))
             make_policy(name=f"Policy no. {number}", holdout_percent=number)
             contact.opt_out(f"c-{number}", by=self.ana)
-        with self.assertNumQueries(9):
+        with self.assertNumQueries(10):
             page = self.client.get(PAGE)
         self.assertContains(page, "Scene 2")
         self.assertContains(page, "Policy no. 2")
@@ -202,6 +203,29 @@ class OptOutTests(ContactCase):
         assert decision.outcome == Outcome.OPTED_OUT
         for wrong in ("", "  ", "x" * 121):
             assert self.client.post(f"{PAGE}opt-outs/", {"customer": wrong}).status_code == 422
+
+    def test_of_several_sites_the_customers_is_named(self):
+        shop = make_site()
+        self.assertNotContains(self.client.get(PAGE), "Customer of")
+        make_site(slug="away", name="Elsewhere", scene=make_scene())
+        page = self.client.get(PAGE)
+        self.assertContains(page, '<option value="shop">')
+        self.assertNotContains(page, "Elsewhere")
+        refused = self.client.post(f"{PAGE}opt-outs/", {"customer": "c-1"})
+        self.assertContains(refused, "There are several sites", status_code=422)
+        away = self.client.post(f"{PAGE}opt-outs/", {"customer": "c-1", "site": "away"})
+        assert away.status_code == 404
+        self.client.post(f"{PAGE}opt-outs/", {"customer": "c-1", "site": "shop"})
+        assert OptOut.objects.get().site == shop
+        self.assertContains(self.client.get(PAGE), "Shop</div>")
+
+    def test_another_sites_customer_of_the_same_id_shows_nobody(self):
+        shop, club = make_site(), make_site(slug="club")
+        make_chat("C-71", scene=self.scene, site=club)
+        contact.opt_out("C-71", by=self.admin, site=shop)
+        self.assertNotContains(self.client.get(PAGE), "C-71")
+        make_chat("C-71", scene=self.scene, site=shop)
+        self.assertContains(self.client.get(PAGE), "C-71")
 
     def test_an_unidentified_customer_is_their_chat(self):
         chat = make_conversation(scene=self.scene, customer="Mo")

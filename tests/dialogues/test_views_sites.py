@@ -13,6 +13,7 @@ from django.utils import timezone
 from dialogues import arranging
 from dialogues.chat import identifying, sites
 from dialogues.models import Algorithm, Arrangement, Site, SiteKey
+from dialogues.proactive import contact
 from tests.dialogues.test_identifying import SECRET, make_key, make_site, signed
 from tests.factories import make_conversation, make_scene, make_user
 
@@ -279,6 +280,11 @@ class EndTests(SiteCase):
         assert self.client.post(f"{self.url}remove/").status_code == 409
         assert Site.objects.exists()
 
+    def test_who_wants_no_news_of_it_keeps_it(self):
+        contact.opt_out("C-7", by=self.ana, site=self.site)
+        self.assertContains(self.client.get(self.url), "1 customer who wants no news")
+        assert self.client.post(f"{self.url}remove/").status_code == 409
+
     def test_an_unused_site_goes_with_its_keys_and_leaves_a_record(self):
         make_key(self.site)
         self.assertRedirects(self.client.post(f"{self.url}remove/"), LIST)
@@ -293,5 +299,5 @@ class EndTests(SiteCase):
                 f"{self.url}edit/",
                 self.fields(name=f"Name {number}", based_on=number and number + 1),
             )
-        with self.assertNumQueries(12):
+        with self.assertNumQueries(13):
             self.client.get(self.url)
