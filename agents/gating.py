@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 
-from agents.promising import KINDS, sentences
+from agents.promising import CLAIMED, sentences
 from knowledge.quantities import LARGE, PLAIN_WORDS
 
 _NUMBERS = rf"\d|[零一二三四五六七八九十两百千万半]|\b({'|'.join([*PLAIN_WORDS, *LARGE])})\b"
-_RISKY = re.compile(rf"{_NUMBERS}|{'|'.join(KINDS.values())}", re.IGNORECASE)
+_CLAIMS = "|".join(words.pattern for words in CLAIMED.values())
+_RISKY = re.compile(rf"{_NUMBERS}|{_CLAIMS}", re.IGNORECASE)
 _END = re.compile(r"[.!?](?=\s)|[。！？；\n]")
 
 

@@ -31,6 +31,8 @@ class FigureTests(SimpleTestCase):
             ("Come before 9 am, please.", "9 am"),
             ("It arrives on March 3.", "March 3"),
             ("It arrives tomorrow.", "tomorrow"),
+            ("It takes a couple of days.", "a couple of day"),
+            ("It arrives within hours, okay?", "within hours"),
         ):
             assert claims(reply, rules=[LATE]) == [claim], reply
 
@@ -65,7 +67,7 @@ class FigureTests(SimpleTestCase):
 
     def test_number_words_without_a_unit_need_a_source_too(self):
         for reply, claim in (
-            ("You can have two refunds.", "two"),
+            ("You can have two eggs.", "two"),
             ("There are twenty-five items in it.", "twenty-five"),
             ("您有三件商品。", "三"),
         ):
@@ -180,6 +182,56 @@ class PromiseTests(SimpleTestCase):
             "您要取消订单吗?",
         ):
             assert claims(reply) == [], reply
+
+    def test_in_whatever_words_and_tense(self):
+        for reply in (
+            "No problem, I will refund your order in full.",
+            "I'll refund it, don't worry.",
+            "You get all your money back, okay?",
+            "You get a refund in no time.",
+            "I can't cancel it, but I will refund you.",
+            "You are eligible for a refund.",
+            "Expect a refund soon.",
+            "Let me refund that for you.",
+            "We'll reach out to you shortly.",
+            "It's on the house.",
+            "You won't be charged.",
+            "没问题,马上为您退款。",
+        ):
+            assert claims(reply) == [reply], reply
+
+    def test_a_rule_allows_no_report_of_a_deed(self):
+        rules = [source("Cold food is refunded in full. An order can be cancelled.")]
+        for reply in (
+            "I've gone ahead and cancelled your order.",
+            "I have refunded your order after checking it.",
+            "Your refund was issued.",
+            "The refund is on its way.",
+            "Your money is back in your account.",
+            "Consider it refunded.",
+        ):
+            assert claims(reply, rules=rules) == [reply], reply
+        assert claims("Your order is refunded in full.", rules=rules) == []
+        assert claims("Your order is approved.", rules=rules) == ["Your order is approved."]
+
+    def test_what_the_customer_wants_may_be_taken_up(self):
+        for reply in (
+            "I understand that you want a refund.",
+            "If you would like a replacement, tell me.",
+            "Is this about the refund for the soup?",
+            "A refund is not possible.",
+            "I checked whether a voucher was sent.",
+        ):
+            assert claims(reply) == [], reply
+
+    def test_nor_by_a_yes_to_what_customers_say(self):
+        said = [source("So my refund of $500 comes tomorrow, right?")]
+        for reply in (
+            "Yes, your refund of $500 comes tomorrow.",
+            "Correct, $500 is refunded tomorrow.",
+            "You will receive $500 tomorrow.",
+        ):
+            assert {"$500", "tomorrow"} <= set(claims(reply, said=said)), reply
 
     def test_who_hands_over_may_say_that_a_colleague_calls(self):
         reply = "A colleague will call you."
