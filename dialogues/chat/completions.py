@@ -52,14 +52,14 @@ class PartSerializer(serializers.Serializer[Any]):
 
 
 class ContentField(serializers.Field[str, Any, Any, Any]):
-    """A text, or a list of text parts."""
+    """A text, or a list of text parts; may be empty."""
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, list):
             parts = PartSerializer(data=data, many=True)
             parts.is_valid(raise_exception=True)
             data = " ".join(part["text"] for part in parts.validated_data)
-        text = serializers.CharField(max_length=services.LONGEST_MESSAGE)
+        text = serializers.CharField(max_length=services.LONGEST_MESSAGE, allow_blank=True)
         return str(text.run_validation(data))
 
     def to_representation(self, value: Any) -> Any:
@@ -73,7 +73,12 @@ class MessageSerializer(serializers.Serializer[Any]):
             "invalid_choice": "Roles are user and assistant; the release has its own instructions."
         },
     )
-    content = ContentField()
+    content = ContentField(allow_null=True, default=None)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["role"] == "user" and not attrs["content"]:
+            raise serializers.ValidationError({"content": ["A message of the user has a text."]})
+        return attrs
 
 
 class CompletionRequest(serializers.Serializer[Any]):
@@ -84,12 +89,13 @@ class CompletionRequest(serializers.Serializer[Any]):
     user = serializers.CharField(max_length=120, required=False)
     metadata = serializers.DictField(child=serializers.CharField(), default=dict)  # {"scene"}
 
-    def validate_messages(self, messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    def validate_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Leave out where the assistant said nothing: there it called the program's own tools."""
         if len(messages) > MOST_MESSAGES:
             raise serializers.ValidationError(f"At most {MOST_MESSAGES} messages.")
         if not messages or messages[-1]["role"] != "user":
             raise serializers.ValidationError("The last message is the user's.")
-        return messages
+        return [message for message in messages if message["content"]]
 
 
 @dataclass(slots=True)

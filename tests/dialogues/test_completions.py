@@ -62,6 +62,21 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         prompt = self.engine.requests[0]["messages"][-1]["content"]
         assert "customer: Hi\nagent: Hello!\ncustomer: Where is my order?" in prompt
 
+    async def test_where_the_assistant_only_called_a_tool_it_said_nothing(self):
+        call = {"name": "look_up", "arguments": "{}"}
+        called = {"id": "1", "type": "function", "function": call}
+        silent = [
+            {"role": "assistant", "content": None, "tool_calls": [called], "refusal": None},
+            {"role": "assistant", "tool_calls": [called]},
+            {"role": "assistant", "content": ""},
+            {"role": "assistant", "content": []},
+        ]
+        parts = [{"type": "text", "text": "Hello!"}, {"type": "text", "text": "What is it?"}]
+        said = {"role": "assistant", "content": parts}
+        await self.ask(messages=[ASKED[0], *silent, said, ASKED[2]])
+        prompt = self.engine.requests[0]["messages"][-1]["content"]
+        assert "customer: Hi\nagent: Hello! What is it?\ncustomer: Where is" in prompt
+
     async def test_a_streamed_answer_is_the_stored_one(self):
         pieces = [
             chunk.choices[0].delta.content or "" async for chunk in await self.ask(stream=True)
@@ -115,6 +130,9 @@ class CompletionTests(EngineMixin, TransactionTestCase):
             [system, *ASKED],
             ASKED[:2],
             [{"role": "user", "content": ""}],
+            [{"role": "user", "content": None}],
+            [{"role": "user", "content": [{"type": "text", "text": " "}]}],
+            [{"role": "user"}],
             [{"role": "user", "content": "x" * 2001}],
             [{"role": "user", "content": [{"type": "image_url"}]}],
         ):
