@@ -47,6 +47,8 @@ async (theme) => {
   const outside = (element) => !element.closest(LANDMARKS) && [...element.childNodes].some(
     (node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
   all("body *:not(script, style)").filter(outside).forEach((element) => say("in no landmark", element));
+  const isList = (element) => element?.matches("ul, ol, menu") && ["list", null].includes(element.getAttribute("role"));
+  all("li").filter((item) => !isList(item.parentElement)).forEach((item) => say("in no list", item));
   all("th:not([scope])").forEach((cell) => say("no scope", cell));
   document.querySelectorAll("[tabindex]").forEach((e) => e.tabIndex > 0 && say("own tab order", e));
   const { scrollWidth, clientWidth } = document.documentElement;
