@@ -71,10 +71,11 @@ def lines_for(turn: Turn) -> list[Line]:
 def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     """Return the call that the customer was asked about and whether they agree, if they said so.
 
-    That is where all they wrote since is a yes, or all of it a no.
+    That is where all they wrote after the question is a yes, or all of it a no.
 
-    The question stands while turns only tell what jobs brought. Not where a person has spoken
-    since, or the agent has asked something else: then the yes may be an answer to that.
+    The question stands while turns only tell what jobs brought. Not where the customer wrote
+    while it was still being worded, or stopped what followed their yes; nor where a person has
+    spoken since, or the agent has asked something else: then the yes may be an answer to that.
     """
     if turn.earlier is None:
         return None
@@ -83,19 +84,23 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     if asking is None or asking.fence != turn.fence:
         return None
     messages = turn.conversation.events.filter(kind=EventKind.MESSAGE, seq__lte=turn.asked_seq)
+    question = messages.filter(turn=asking, role=Role.AGENT).last()
+    if question is None:
+        return None  # all that this turn answers was written before it
     said = messages.filter(role=Role.CUSTOMER, seq__gt=asking.asked_seq)
-    if said.filter(seq__lte=turn.earlier.asked_seq).exists():
-        return None  # it was answered with something else
+    if said.filter(Q(seq__lt=question.seq) | Q(seq__lte=turn.earlier.asked_seq)).exists():
+        return None  # it came before the question, or was answered with something else
     texts = list(said.values_list("text", flat=True))
     agreed, declined = all(map(says_yes, texts)), all(map(says_no, texts))
-    if not texts or agreed == declined or _asked_since(asking, messages):
+    if not texts or agreed == declined or _is_void(question, messages):
         return None
     return Call(**asking.output["pending"]), agreed
 
 
-def _asked_since(asking: Turn, messages: QuerySet[Event]) -> bool:
-    """Say whether the agent has put another question than the one of the turn `asking`."""
-    later = messages.filter(role=Role.AGENT, seq__gt=asking.asked_seq).exclude(turn=asking)
-    question = messages.filter(turn=asking).last()
-    newer = later.filter(seq__gt=question.seq) if question else later
+def _is_void(question: Event, messages: QuerySet[Event]) -> bool:
+    """Say whether the answer to a question was stopped, or the agent has put another since."""
+    turns = Turn.objects.stopped().filter(conversation=question.conversation_id)
+    if turns.filter(asked_seq__gt=question.seq).exists():
+        return True
+    newer = messages.filter(role=Role.AGENT, seq__gt=question.seq)
     return any(QUESTION.search(text) for text in newer.values_list("text", flat=True))

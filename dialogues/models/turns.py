@@ -32,6 +32,10 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         """Keep the running turns whose process let its lease lapse."""
         return self.filter(status=TurnStatus.RUNNING, leased_until__lt=timezone.now())
 
+    def stopped(self) -> Self:
+        """Keep those that the customer stopped, rather than wrote on meanwhile."""
+        return self.filter(status=TurnStatus.DROPPED).exclude(error="")
+
     def before(self, turn: "Turn") -> Self:
         """Keep the earlier turns of its conversation; a dropped one has answered nothing."""
         earlier = self.filter(conversation=turn.conversation_id, asked_seq__lt=turn.asked_seq)

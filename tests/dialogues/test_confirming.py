@@ -1,10 +1,13 @@
 """Nothing that can't be undone happens before the customer has said yes to it."""
 
+import asyncio
+
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
 from agents.confirming import LEFT, says_no
 from dialogues import answering, services
+from dialogues.chat import stopping
 from dialogues.models import EventKind, Role, Turn
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
 from tests.engine import EngineMixin, calls, says
@@ -100,6 +103,56 @@ class ConfirmationTests(EngineMixin, TestCase):
         self.engine.will(says("Which one?"))
         await self.says(conversation, "no, the other order")
         assert self.shop.requests == []
+
+    async def asked_while_they_wrote(self, text):
+        """A talk whose question comes after `text`: a call before it keeps the turn from being
+        dropped."""
+        url = "/orders/{order_id}/state/"
+        await sync_to_async(make_tool)(name="look_up", url=url, parameters=ORDER_ID)
+        order = {"order_id": "GW1001"}
+        asks = says("", "cancel", arguments=order, hold_after=9)
+        self.engine.will(calls("look_up", **order), asks)
+        conversation = await sync_to_async(make_talk)("Cancel GW1001", tools=["cancel", "look_up"])
+        turn = await sync_to_async(services.begin_turn)(conversation.pk)
+        turn = await sync_to_async(answering.with_parts)(turn.pk)
+        work = asyncio.create_task(answering.answer_turn(turn))
+        await asyncio.to_thread(self.engine.holding.wait, 10)
+        await sync_to_async(say)(conversation, text)
+        self.engine.go_on.set()
+        await work
+        assert await sync_to_async(texts)(conversation) == [QUESTION]
+        return conversation
+
+    async def test_a_yes_written_before_the_question_is_none_to_it(self):
+        conversation = await self.asked_while_they_wrote("ok, thanks")
+        self.engine.will(says("You are welcome."), says("What do you agree to?"))
+        await answering.answer_conversation(conversation.pk)
+        await self.says(conversation, "Yes")
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/state/"]
+
+    async def test_nor_is_it_with_another_after_the_question(self):
+        conversation = await self.asked_while_they_wrote("ok, thanks")
+        self.engine.will(says("What do you agree to?"))
+        await self.says(conversation, "Yes")
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/state/"]
+
+    async def test_a_yes_that_was_stopped_stays_stopped(self):
+        conversation = await self.asked()
+        await sync_to_async(say)(conversation, "Yes")
+        await sync_to_async(services.begin_turn)(conversation.pk)
+        await sync_to_async(stopping.stop_answer)(conversation=conversation)
+        self.engine.will(says("What can I do?"))
+        await self.says(conversation, "ok")
+        assert self.shop.requests == []
+
+    async def test_a_yes_in_two_messages_is_one(self):
+        conversation = await self.asked()
+        await sync_to_async(services.say)(conversation=conversation, text="Yes", client_id="a")
+        await sync_to_async(services.begin_turn)(conversation.pk)
+        await sync_to_async(services.say)(conversation=conversation, text="go ahead", client_id="b")
+        self.engine.will(says("It is cancelled."))
+        await answering.answer_conversation(conversation.pk)
+        assert len(self.shop.requests) == 1
 
     async def job_ends(self, conversation, reply):
         """A job brings something meanwhile, and the agent tells of it."""
