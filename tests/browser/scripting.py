@@ -8,7 +8,7 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.test.testcases import LiveServerThread
 
 SESSION = {"id": "1", "token": "secret", "websocket": "/ws/chat/1/?token=secret"}
-LOOK_MS = 20  # between two looks at what the page has sent
+PATIENCE_MS, LOOK_MS = 20_000, 20  # the second between two looks at what the page has sent
 
 
 @contextmanager
@@ -33,7 +33,7 @@ class Scripted:
 
     def __init__(self, browser, address, **options):
         self.context = browser.new_context(base_url=address, **options)
-        self.context.set_default_timeout(5_000)
+        self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
         self.sent, self.sockets = [], []
         self.posts, self.refusal, self.last_seq = 0, None, 0
@@ -80,7 +80,7 @@ class Scripted:
 
     def wait_for(self, kind):
         """Return the next frame of a kind, and forget what was sent up to it."""
-        for _ in range(5_000 // LOOK_MS):
+        for _ in range(PATIENCE_MS // LOOK_MS):
             for place, frame in enumerate(self.sent):
                 if frame["type"] == kind:
                     del self.sent[: place + 1]

@@ -5,10 +5,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.test import TestCase, override_settings
 from redis.exceptions import RedisError
 
+from dialogues.answering import PATIENCE
 from dialogues.chat import frames, writing
 from dialogues.chat.words import EN, WORDS, ZH, language_of
 from dialogues.desk import control
@@ -17,6 +19,10 @@ from tests.dialogues.test_identifying import SHOP, make_site
 from tests.factories import make_conversation, make_scene, make_user
 
 WIDGET_BYTES = 30_000
+SOURCES = [
+    settings.BASE_DIR / "wowconsole" / "errors.py",
+    *(settings.BASE_DIR / "dialogues").rglob("*.py"),
+]
 
 
 def directives(response):
@@ -81,14 +87,24 @@ class ChatTests(TestCase):
 
 class WordTests(TestCase):
     def keys(self, words):
+        """The names of all words; those of errors are as the server says them, if none are ours."""
         return {
             name: sorted(value) if isinstance(value, dict) else type(value).__name__
             for name, value in words.items()
+            if name != "errors"
         }
 
     def test_both_languages_say_everything(self):
         assert self.keys(EN) == self.keys(ZH)
         assert len(EN["ratings"]) == len(ZH["ratings"]) == 5
+
+    def test_what_is_said_of_a_long_wait_is_known(self):
+        assert {said for _, said in PATIENCE} == set(EN["patience"])
+
+    def test_errors_are_named_by_codes_that_the_server_has(self):
+        code = "".join(path.read_text() for path in SOURCES)
+        for name in set(ZH["errors"]) - {"throttled"}:  # which is the API library's
+            assert f'code = "{name}"' in code, name
 
     def test_every_name_that_the_scripts_use_is_there(self):
         folder = Path(finders.find("wowconsole/chat.js")).parent

@@ -1,6 +1,6 @@
 // Cards: what a tool did, and how a job goes on.
 
-import { button, make, readable, words } from "./chat-words.js";
+import { button, isOurs, make, readable, words } from "./chat-words.js";
 
 const MOST_FACTS = 6;
 
@@ -20,7 +20,7 @@ export function actionCard(event) {
   const result = event.result && !event.result.job ? event.result : {};
   const failed = result.error || result.detail;
   const item = make("li", failed ? "card failed" : "card");
-  item.append(make("h3", "", words.actions[event.name] || readable(event.name)));
+  item.append(make("h2", "", words.actions[event.name] || readable(event.name)));
   item.append(facts({ ...event.arguments, ...result }));
   return item;
 }
@@ -35,7 +35,7 @@ const UNDER_WAY = ["queued", "running", "waiting"];
 export function jobCard(event, cancel) {
   const open = UNDER_WAY.includes(event.state);
   const item = make("li", ["failed", "expired"].includes(event.state) ? "card failed" : "card");
-  item.append(make("h3", "", words.jobs[event.name] || readable(event.name)));
+  item.append(make("h2", "", words.jobs[event.name] || readable(event.name)));
   const line = make("p", "job-state");
   if (open) line.append(make("span", "pulse"));
   line.append(stateOf(event));
@@ -46,8 +46,6 @@ export function jobCard(event, cancel) {
 }
 
 // The server's own words where they are in the page's language, else those of the state.
-function stateOf(event) {
-  const known = words.job_states[event.state] || readable(event.state);
-  const speaksOurs = document.documentElement.lang === "en" || /[\u4e00-\u9fff]/.test(event.detail);
-  return event.detail && speaksOurs ? event.detail : known;
+function stateOf({ state, detail }) {
+  return isOurs(detail) ? detail : words.job_states[state] || readable(state);
 }

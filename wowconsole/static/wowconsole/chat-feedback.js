@@ -1,6 +1,6 @@
 // Thumbs under an answer; a bad one may be explained.
 
-import { $, button, make, words } from "./chat-words.js";
+import { $, button, isComposing, make, words } from "./chat-words.js";
 
 const log = $("log");
 
@@ -39,7 +39,7 @@ function ask(id, pressed) {
     done([given.get("reason"), given.get("words").trim()].filter(Boolean).join(": "));
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || isComposing(event)) return;
     event.stopPropagation();
     form.remove();
     pressed.focus();

@@ -1,11 +1,14 @@
 // Files: uploaded as soon as they are chosen, sent with the next message.
 
-import { $, button, fill, make, words } from "./chat-words.js";
+import { $, button, failure, fill, make, words } from "./chat-words.js";
 
 let session = null; // of whom the files are: {id, token}
 let chosen = []; // {id, name, …} of what was uploaded and not sent yet
 
-export function use(current) { session = current; }
+export function use(current) {
+  if (session && current?.id !== session.id) take(); // another chat may not have them
+  session = current;
+}
 
 // The address of a file as this customer may fetch it.
 function address(url) {
@@ -58,6 +61,12 @@ export function take() {
   return files;
 }
 
+// Take back the files of a message that was refused.
+export function giveBack(files) {
+  chosen.push(...files);
+  render();
+}
+
 function render() {
   $("files").replaceChildren(...chosen.map((file) => {
     const item = make("li", "", file.name);
@@ -96,7 +105,7 @@ async function uploadAll(list, line, tell) {
   for (const file of line.session ? list : []) {
     const stored = await upload(file, line.sessions);
     if (stored?.id) chosen.push(stored);
-    else tell(words.uploading, `${file.name}: ${stored?.detail || words.upload_failed}`);
+    else tell(words.uploading, `${file.name}: ${stored?.detail ? failure(stored) : words.upload_failed}`);
     render();
   }
   tell("", "");

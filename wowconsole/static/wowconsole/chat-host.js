@@ -76,7 +76,8 @@ export function theme(color) {
 }
 
 // Where the keyboard may go in here, in order.
-const reachable = () => [...document.querySelectorAll("button, a[href], textarea, input, [tabindex='0']")]
+const PLACES = "button, a[href], textarea, input, [tabindex='0']";
+const reachable = () => [...(document.querySelector("dialog[open]") || document).querySelectorAll(PLACES)]
   .filter((each) => !each.disabled && each.getClientRects().length);
 
 export const focusLast = () => reachable().at(-1)?.focus();

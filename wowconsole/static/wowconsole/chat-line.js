@@ -15,7 +15,13 @@ const PASSING = ["typing", "resume", "cancel"]; // worth nothing once they are l
 async function why(answer) {
   const { code } = await answer.json().catch(() => ({}));
   if (code === "site_off") return "off";
-  return { 403: "refused", 422: "refused", 429: "busy" }[answer.status] || "unreachable";
+  return { 400: "wrong", 403: "refused", 422: "wrong", 429: "busy" }[answer.status] || "unreachable";
+}
+
+// A message as it is sent: the server knows its files by their ids.
+function frameOf({ files, ...entry }) {
+  const attachments = files?.map((file) => file.id);
+  return { type: "message", ...entry, ...(attachments?.length && { attachments }) };
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,7 +55,7 @@ export class Line {
   // Send a message; it is kept until the server has it.
   say(entry) {
     save("outbox", [...this.outbox, entry]);
-    if (this.up) this.put({ type: "message", ...entry });
+    if (this.up) this.put(frameOf(entry));
     else this.ensure();
   }
 
@@ -74,7 +80,7 @@ export class Line {
     this.session = null;
     this.over = false;
     this.held = [];
-    forget("session", "outbox", "read");
+    forget("session", "outbox", "read", "survey");
     const socket = this.socket;
     this.socket = null;
     socket?.close();
@@ -113,7 +119,7 @@ export class Line {
   }
 
   flush() {
-    for (const entry of this.outbox) this.put({ type: "message", ...entry });
+    for (const entry of this.outbox) this.put(frameOf(entry));
     for (const frame of this.held.splice(0)) this.put(frame);
   }
 
@@ -239,7 +245,7 @@ export class Line {
   async open() {
     const answer = await this.ask(this.view.request())
       .catch(() => { throw new Error(navigator.onLine ? "unreachable" : "offline"); });
-    if (answer.status === 403 || answer.status === 422) this.over = true; // saying it again won't help
+    if ([400, 403, 422].includes(answer.status)) this.over = true; // saying it again won't help
     if (!answer.ok) throw new Error(await why(answer));
     await this.begin(answer);
   }

@@ -61,15 +61,29 @@ const atBottom = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHei
 
 export const toEnd = () => { scroll.scrollTop = scroll.scrollHeight; };
 
-function place(item, seq) {
+// Put an entry where its number belongs; say whether the log was moved on to it.
+export function place(item, seq) {
   const stick = atBottom();
   item.dataset.seq = seq ?? "";
   const later = ({ dataset }) => !dataset.seq || +dataset.seq > seq;
   log.insertBefore(item, (seq && [...log.children].find(later)) || null);
   $("welcome").hidden = true;
-  if (!stick && !item.matches(".customer")) return;
+  if (!stick && !item.matches(".customer")) return false;
   toEnd();
   for (const picture of item.querySelectorAll("img")) picture.addEventListener("load", toEnd);
+  return true;
+}
+
+// Show the beginning of what may be higher than the window.
+export function toTopOf(item) {
+  scroll.scrollTop += item.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
+}
+
+// Make a change that takes room from the log; who saw its end sees it still.
+export function keepEnd(change) {
+  const stick = atBottom();
+  change();
+  if (stick) toEnd();
 }
 
 const SPEAKERS = { customer: words.you, agent: words.agent_says };
@@ -132,7 +146,7 @@ function under(event) {
   return row;
 }
 
-const dropChoices = () => log.querySelectorAll(".choices").forEach((row) => row.remove());
+export const dropChoices = () => log.querySelectorAll(".choices").forEach((row) => row.remove());
 
 // The answers that the agent offers to its question; gone once anything else is said.
 function choices(event) {

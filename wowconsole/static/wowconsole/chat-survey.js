@@ -1,23 +1,58 @@
-// The survey at the end: the questions that the server asks, each of which may be left out.
+// The survey: a card in the log with the questions that the server asks, each of which may be
+// left out. It can be put away, and goes once it is answered.
 
-import { $, make, words } from "./chat-words.js";
+import * as log from "./chat-log.js";
+import { load, save } from "./chat-store.js";
+import { $, button, failure, make, words } from "./chat-words.js";
+
+export const FRAME = "survey"; // names our frame in what the server says of it
+
+let card = null;
 
 export function show(event, send) {
-  const form = $("survey");
   if (event.answered !== undefined) {
-    form.hidden = true;
-    $("thanks").textContent = words.survey_thanks;
-    return;
+    close();
+    return log.note(words.survey_thanks, event.seq);
   }
-  form.dataset.survey = event.survey;
-  form.replaceChildren(make("h2", "", words.survey), ...event.questions.map(field));
-  form.append(make("button", "again", words.survey_send));
-  form.hidden = false;
-  $("ending").hidden = false;
-  form.onsubmit = (submitted) => {
+  if (load("survey") === event.survey) return; // it was put away
+  card = make("li", "card survey");
+  card.append(form(event, send));
+  if (log.place(card, event.seq)) log.toTopOf(card);
+}
+
+function form(event, send) {
+  const asked = make("form"), trouble = make("p", "trouble");
+  const shut = button("shut", "×", () => putAway(event.survey));
+  shut.setAttribute("aria-label", words.survey_later);
+  trouble.setAttribute("role", "status");
+  asked.append(make("h2", "", words.survey), shut, ...event.questions.map(field));
+  asked.append(trouble, make("button", "again", words.survey_send));
+  asked.addEventListener("submit", (submitted) => {
     submitted.preventDefault();
-    send({ type: "survey", survey: event.survey, answers: answersOf(form, event.questions) });
-  };
+    const answers = answersOf(asked, event.questions);
+    trouble.textContent = Object.keys(answers).length ? "" : words.survey_empty;
+    if (trouble.textContent) return;
+    send({ type: "survey", survey: event.survey, answers, client_id: FRAME });
+  });
+  return asked;
+}
+
+function putAway(survey) {
+  save("survey", survey);
+  close();
+}
+
+function close() {
+  const hadFocus = card?.contains(document.activeElement);
+  card?.remove();
+  card = null;
+  if (hadFocus) ($("write").hidden ? $("ended") : $("text")).focus();
+}
+
+// The server did not take the answers.
+export function refused(event) {
+  const trouble = card?.querySelector(".trouble");
+  if (trouble) trouble.textContent = failure(event);
 }
 
 function field(question) {
@@ -51,10 +86,4 @@ function answersOf(form, questions) {
     if (value) answers[id] = kind === "score" ? Number(value) : value;
   }
   return answers;
-}
-
-export function rated(score) {
-  $("rating").querySelectorAll("button").forEach((each) =>
-    each.setAttribute("aria-pressed", String(each.value === String(score))));
-  $("thanks").textContent = words.thanks;
 }

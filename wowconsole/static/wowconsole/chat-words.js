@@ -25,6 +25,18 @@ export function button(className, text, press) {
   return element;
 }
 
+// What the server says of a failure: in the page's words where it has some, or as it came.
+export function failure({ code, detail }) {
+  const [number] = detail?.match(/\d+/) || [];
+  return fill(words.errors[code] || detail || words.failed, { number });
+}
+
+// Whether a text of the server can be read by whom the page speaks to.
+export const isOurs = (text) => Boolean(text) && (language === "en" || /[\u4e00-\u9fff]/.test(text));
+
+// Whether a key belongs to a word that is being composed; Safari says 229 of the one that ends it.
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 // randomUUID is for secure pages only; a phone may try a console by its plain address.
 export const identifier = () => crypto.randomUUID?.()
   ?? [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");

@@ -10,7 +10,7 @@ import { forget, load, save } from "./chat-store.js";
 import { inWords } from "./chat-status.js";
 import * as survey from "./chat-survey.js";
 import * as unread from "./chat-unread.js";
-import { $, identifier, words } from "./chat-words.js";
+import { $, failure, identifier, isComposing, words } from "./chat-words.js";
 
 const TYPING_MS = 3000, TYPING_SHOWN_MS = 6000;
 const field = $("text");
@@ -46,11 +46,12 @@ function linked(state) {
   const text = {
     up: words.here, polling: words.polling, connecting: words.connecting, down: words.reconnecting,
     offline: words.offline, busy: words.busy, unreachable: words.unreachable, gone: words.gone,
-    refused: words.refused, off: words.off,
+    refused: words.refused, off: words.off, wrong: words.wrong,
   }[state];
   $("link").textContent = text;
   $("link").className = ["up", "polling", "connecting"].includes(state) ? "" : "trouble";
-  if (state === "gone") finish();
+  if (state === "gone") finish({ gone: true });
+  if (["off", "wrong"].includes(state)) turnAway();
   if (state === "refused") host.tell("refused");
   tools();
 }
@@ -63,29 +64,52 @@ function doing(text) {
 
 // Whether an answer is being written that can be stopped.
 function answers(writes) {
-  $("stop").hidden = !writes;
+  log.keepEnd(() => { $("stop").hidden = !writes; });
 }
 
 // It stays while the customer waits, whatever else is said or done meanwhile.
 function stands(event) {
   place = inWords(event);
-  tools();
+  log.keepEnd(tools);
 }
 
 function tools() {
+  $("starters").hidden = closed;
   $("human").hidden = closed || control !== "bot";
   $("agent").hidden = closed || control !== "queued";
   $("place").textContent = !closed && control === "queued" ? place : "";
-  $("end").disabled = closed || !line.session;
+  $("end").disabled = !line.session;
+  $("end").hidden = closed;
 }
 
-function finish() {
+function finish({ gone = false } = {}) {
+  const hadFocus = document.activeElement?.closest("#write, #end, #sure, .choices");
   closed = true;
   doing("");
   answers(false);
-  $("write").hidden = true;
-  $("ending").hidden = false;
+  log.dropChoices();
+  $("ended").textContent = gone ? words.gone : words.ended;
+  $("rating").hidden = gone;
+  log.keepEnd(() => {
+    $("write").hidden = true;
+    $("ending").hidden = false;
+  });
+  $("sure").close();
   tools();
+  if (hadFocus) $("ended").focus();
+}
+
+// No chat can be begun here: what was written is shown as not sent.
+function turnAway() {
+  closed = true;
+  doing("");
+  for (const { client_id } of line.outbox) notSent(client_id);
+  $("write").hidden = true;
+}
+
+function notSent(clientId) {
+  line.settled(clientId);
+  log.settle(clientId, log.newest(), words.not_sent);
 }
 
 // What the server says
@@ -139,21 +163,21 @@ const handlers = {
   error(event) {
     doing("");
     if (["nothing_to_stop", "too_late_to_stop"].includes(event.code)) answers(false);
+    if (event.client_id === survey.FRAME) return survey.refused(event);
     if (event.client_id) return unsent(event);
     if (event.code.startsWith("identity_")) return linked("refused");
     if (event.code === "other_customer") return restart();
-    log.note(event.detail || words.failed, log.newest());
+    log.note(failure(event), log.newest());
   },
   identified(event) {
     save("session", { ...load("session"), who: event.customer });
     host.tell("identified", { customer: event.customer });
   },
   feedback: feedback.given,
-  rating: (event) => survey.rated(event.score),
+  rating: rated,
   survey: (event) => survey.show(event, (frame) => line.send(frame)),
   closed(event) {
     log.giveUpDraft();
-    log.note(words.ended, event.seq);
     finish();
   },
 };
@@ -162,13 +186,20 @@ function receive(event) {
   if (log.isNew(event)) handlers[event.type]?.(event);
 }
 
-// A message that was refused goes back into the field, unless something is there.
+// What was refused goes back into the field, its files too.
 function unsent(event) {
   const entry = line.outbox.find((each) => each.client_id === event.client_id);
-  line.settled(event.client_id);
-  log.settle(event.client_id, log.newest(), words.not_sent);
-  field.value ||= entry?.text || "";
-  log.note(event.detail || words.failed, log.newest());
+  notSent(event.client_id);
+  field.value = [field.value, entry?.text].filter(Boolean).join("\n");
+  grow();
+  files.giveBack(entry?.files || []);
+  log.note(failure(event), log.newest());
+}
+
+function rated({ score }) {
+  $("rating").querySelectorAll("button").forEach((each) =>
+    each.setAttribute("aria-pressed", String(each.value === String(score))));
+  $("thanks").textContent = score ? words.thanks : "";
 }
 
 function stopped(event) {
@@ -182,10 +213,9 @@ function stopped(event) {
 
 function say(text) {
   const taken = files.take();
-  const entry = { client_id: identifier(), text };
-  if (taken.length) entry.attachments = taken.map((file) => file.id);
+  const entry = { client_id: identifier(), text, files: taken };
   log.giveUpDraft(); // what was being written is dropped, or comes whole
-  log.pending({ ...entry, files: taken });
+  log.pending(entry);
   line.say(entry);
   typedAt = 0;
 }
@@ -211,7 +241,7 @@ field.addEventListener("input", () => {
   line.send({ type: "typing" });
 });
 field.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
   event.preventDefault();
   $("write").requestSubmit();
 });
@@ -228,14 +258,20 @@ $("log").addEventListener("no-news", async () => {
 
 $("human").addEventListener("click", () => line.send({ type: "human" }));
 $("agent").addEventListener("click", () => line.send({ type: "agent" }));
-$("end").addEventListener("click", () => line.send({ type: "close" }));
+$("end").addEventListener("click", () => {
+  $("sure").returnValue = "";
+  $("sure").showModal();
+});
+$("sure").addEventListener("close", () => {
+  if ($("sure").returnValue === "end") line.send({ type: "close" });
+});
 $("stop").addEventListener("click", () => { line.send({ type: "cancel" }); field.focus(); });
 $("rating").addEventListener("submit", (event) => {
   event.preventDefault();
   line.send({ type: "rate", score: Number(event.submitter.value), comment: "" });
 });
 $("again").addEventListener("click", () => {
-  forget("session", "outbox", "read");
+  forget("session", "outbox", "read", "survey");
   host.tell("session", { active: false });
   location.reload();
 });
@@ -253,11 +289,13 @@ files.wire(line, (text, failure) => {
 
 function restart() {
   line.leave();
+  files.use(null);
   log.clear();
   closed = false;
   control = "bot";
   $("write").hidden = false;
   $("ending").hidden = true;
+  rated({ score: null });
   linked("up");
   host.tell("session", { active: false });
 }
@@ -294,7 +332,9 @@ host.listen({
   focus: () => host.focusLast(),
 });
 $("shut")?.addEventListener("click", () => host.tell("close"));
-addEventListener("keydown", (event) => event.key === "Escape" && host.tell("close"));
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !isComposing(event) && !$("sure").open) host.tell("close");
+});
 
 let begun = false;
 

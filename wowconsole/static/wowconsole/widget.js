@@ -168,7 +168,10 @@
   // The keyboard stays in the open chat, as in any dialog.
   before.addEventListener("focus", () => { frame.focus(); tell("focus"); });
   after.addEventListener("focus", () => frame.focus());
-  addEventListener("keydown", (event) => { if (event.key === "Escape" && isOpen) close(); });
+  addEventListener("keydown", (event) => {
+    const isComposing = event.isComposing || event.keyCode === 229; // Safari's end of a word
+    if (event.key === "Escape" && isOpen && !isComposing) close();
+  });
   button.addEventListener("click", () => (isOpen ? close() : open()));
 
   function open() {
