@@ -6,7 +6,7 @@ both groups have passed the same ones, and both count for caps and cooldown.
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -106,7 +106,7 @@ def _settle(decision: ProactiveDecision, words: str) -> None:
     )
     if not ours.exists():
         return  # its lease lapsed, and another worker was quicker
-    verdict = look(decision)
+    verdict = _still(look(decision), decision.version)
     if verdict.outcome == Outcome.SENT and not words:
         return  # it could not be sent a moment ago; the next worker words it
     decision.outcome, decision.reason = verdict.outcome, verdict.reason[:300]
@@ -119,6 +119,20 @@ def _settle(decision: ProactiveDecision, words: str) -> None:
     if verdict.outcome != Outcome.WAITING:
         decision.decided_at = timezone.now()
     decision.save()
+
+
+def _still(verdict: Verdict, version: ProactiveVersion) -> Verdict:
+    """Lock the chat where something is to be said, and look again at who speaks there.
+
+    From then on nobody takes it over or ends it before it is said.
+    """
+    if verdict.conversation is None:
+        return verdict
+    chat = Conversation.objects.select_for_update().get(pk=verdict.conversation.pk)
+    now = timezone.now()
+    if chat.closed_at:
+        return Verdict(Outcome.WAITING, "The chat has just ended.", now)
+    return _busy(chat, version, now) or replace(verdict, conversation=chat)
 
 
 def look(decision: ProactiveDecision) -> Verdict:

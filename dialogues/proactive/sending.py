@@ -45,17 +45,19 @@ def open_conversation(event: BusinessEvent) -> Conversation | None:
 def send(decision: ProactiveDecision, conversation: Conversation | None, words: str) -> Event:
     """Say `words`, and note what they promise. In the transaction that stores the decision.
 
+    Args:
+        conversation: locked by the caller; None: a new one.
+
     Raises:
-        IntegrityError: control changed just now, or it was said before.
+        IntegrityError: control has changed since `conversation` was read, or it was said before.
     """
     chat = conversation or _new_chat(decision.event)
-    fence = Conversation.objects.select_for_update().get(pk=chat.pk).fence
     message = append(
         conversation=chat,
         kind=EventKind.MESSAGE,
         role=Role.AGENT,
         text=words,
-        fence=fence,
+        fence=chat.fence,
         client_id=f"proactive-{decision.public_id}",  # once, whoever sends it
         data={"proactive": str(decision.public_id), "policy": decision.policy.name},
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents import engines
 from dialogues import services, tasks
+from dialogues.desk.control import take_control
 from dialogues.models import (
     BusinessEvent,
     Control,
@@ -89,6 +90,46 @@ class TellTests(TestCase):
         tasks.decide_contact(slow.pk)
         deciding._settle(slow, "Again.")
         assert said(chat) == [TEXT]
+
+    def decided_while(self, act):
+        """A decision whose chat changes by `act` just after the last look at it."""
+        make_policy()
+        chat, decision = make_chat(), handled(make_event())
+        look, looks = deciding.look, []
+
+        def look_and_act(decision):
+            looks.append(look(decision))
+            if len(looks) == 2:
+                act(chat)
+            return looks[-1]
+
+        with patch.object(deciding, "look", look_and_act):
+            tasks.decide_contact(decision.pk)
+        decision.refresh_from_db()
+        return chat, decision
+
+    def test_nothing_is_said_where_a_person_took_over_after_the_look(self):
+        user = make_user("admin")
+        chat, decision = self.decided_while(lambda chat: take_control(conversation=chat, by=user))
+        assert said(chat) == []
+        assert (decision.outcome, decision.owner) == (Outcome.WAITING, None)
+        assert decision.due_at > timezone.now()
+
+    def test_nor_in_a_chat_that_ended_after_it_but_in_a_new_one(self):
+        chat, decision = self.decided_while(lambda chat: services.close(conversation=chat))
+        assert decision.outcome == Outcome.WAITING
+        tasks.decide_contact(decision.pk)
+        decision.refresh_from_db()
+        assert said(chat) == []
+        assert said(decision.conversation) == [TEXT]
+
+    def test_nor_beside_an_answer_that_was_begun_after_it(self):
+        def ask(chat):
+            say(chat, "Where is it?")
+            services.begin_turn(chat.pk)
+
+        chat, decision = self.decided_while(ask)
+        assert (said(chat), decision.outcome) == ([], Outcome.WAITING)
 
     def test_without_an_open_chat_a_new_one_waits_for_the_customer(self):
         make_policy()
