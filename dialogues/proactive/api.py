@@ -51,7 +51,11 @@ class NewEventSerializer(serializers.Serializer[Any]):
         slug_field="slug", queryset=Scene.objects.all(), required=False, allow_null=True
     )
     site = serializers.SlugRelatedField(
-        slug_field="slug", queryset=Site.objects.all(), required=False, allow_null=True
+        slug_field="slug",
+        queryset=Site.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="whose customer it is; needed where several are switched on",
     )
     occurred_at = serializers.DateTimeField(required=False)
 
@@ -85,7 +89,8 @@ class EventsView(APIView):
     """Tell what happened to a customer; policies decide who is told of it.
 
     Signed: `X-Events-Signature` is the HMAC-SHA256, in hexadecimal, of
-    `<X-Events-Timestamp>.<body>` with EVENTS_KEY; good for five minutes. Or with an API key.
+    `<X-Events-Timestamp>.<body>` with EVENTS_KEY; good for five minutes. Or with an API key:
+    then for a scene and a site that its user sees.
     """
 
     authentication_classes = [ApiKeyAuthentication]
@@ -109,7 +114,10 @@ class EventsView(APIView):
         new.is_valid(raise_exception=True)
         told = dict(new.validated_data)
         event, is_new = receiving.receive(
-            event_id=told.pop("id"), customer_ref=told.pop("customer"), **told
+            event_id=told.pop("id"),
+            customer_ref=told.pop("customer"),
+            by=None if SIGNATURE in request.headers else request.user,
+            **told,
         )
         return Response(EventAnswer(event).data, status=202 if is_new else 200)
 
@@ -226,6 +234,7 @@ class ProactivePolicyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, G
         outcome = request.query_params.get("outcome", "")
         if outcome and outcome not in Outcome.values:
             raise ParseError(f"Known outcomes are {', '.join(Outcome.values)}.")
-        rows = self.get_object().decisions.select_related("event", "version", "conversation")
+        seen = self.get_object().decisions.visible_to(request.user)
+        rows = seen.select_related("event", "version", "conversation")
         page = self.paginate_queryset(rows.filter(outcome=outcome) if outcome else rows)
         return self.get_paginated_response(DecisionSerializer(page, many=True).data)

@@ -21,8 +21,10 @@ from agents.cleaning import storable
 from dialogues.models import BusinessEvent, Outcome, ProactiveDecision, ProactivePolicy, Site
 from dialogues.proactive import conditions as proactive_conditions
 from dialogues.proactive import deciding, promises
+from dialogues.proactive.customers import meant_site
 from knowledge.models import Scene
 from wowconsole.errors import Invalid, Refused
+from wowconsole.roles import AnyUser, sees_every_scene
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,11 @@ HANDLED_AT_ONCE = 200
 class NotSigned(Refused):
     code = "signature_invalid"
     status = 401
+
+
+class OutOfReach(Refused):
+    code = "out_of_reach"
+    status = 403
 
 
 class EventIdReused(Refused):
@@ -71,23 +78,33 @@ def receive(
     site: Site | None = None,
     scene: Scene | None = None,
     occurred_at: datetime | None = None,
+    by: AnyUser | None = None,
 ) -> tuple[BusinessEvent, bool]:
     """Store an event; return it, and whether it is new. Policies are looked at by a worker.
 
+    Args:
+        site: whose customer it is; None: as it was told first, else of the one that is meant.
+        by: whose key told of it; None: signed, so that it may concern every scene.
+
     Raises:
         Invalid: the time zone is unknown.
+        SiteNeeded: there are several sites.
+        OutOfReach: it concerns a scene or a site that is not theirs.
         EventIdReused: another event has this id.
     """
     if time_zone and not _is_zone(time_zone):
         raise Invalid(f"{time_zone} is no time zone; write Europe/Paris.")
+    told = BusinessEvent.objects.select_related("site").filter(event_id=event_id).first()
+    site = site or (told.site if told else meant_site())
+    if by is not None:
+        _check_reach(by, scene, site)
     fields = {"type": type, "customer_ref": customer_ref, "data": storable(data)}
+    fields |= {"site": site, "scene": scene}
     event, is_new = BusinessEvent.objects.get_or_create(
         event_id=event_id,
         defaults=fields
         | {
             "time_zone": time_zone,
-            "site": site,
-            "scene": scene,
             "occurred_at": min(occurred_at or timezone.now(), timezone.now()),
         },
     )
@@ -96,6 +113,16 @@ def receive(
     if is_new:
         transaction.on_commit(partial(_send, event.pk), robust=True)
     return event, is_new
+
+
+def _check_reach(by: AnyUser, scene: Scene | None, site: Site | None) -> None:
+    """Refuse what concerns scenes or sites that somebody does not work in."""
+    if sees_every_scene(by):
+        return
+    if scene is None or not Scene.objects.visible_to(by).contains(scene):
+        raise OutOfReach("Name one of your scenes: without one an event concerns every scene.")
+    if site and not Site.objects.visible_to(by).contains(site):
+        raise OutOfReach(f"The site “{site.slug}” is of a scene that is not yours.")
 
 
 def _is_zone(name: str) -> bool:

@@ -26,8 +26,10 @@ from dialogues.models import (
     Role,
     Site,
 )
-from dialogues.proactive import promises
+from dialogues.proactive import policies, promises
+from dialogues.proactive.sending import adopt
 from tests.dialogues.policies import LATE, handled, make_chat, make_event, make_policy
+from tests.dialogues.test_identifying import make_key, make_site, signed
 from tests.factories import make_conversation, make_scene, make_turn, make_user
 from wowconsole.apikeys import issue_key
 
@@ -76,9 +78,38 @@ class WebhookTests(TestCase):
             assert self.post(at=at).status_code == 401
 
     def test_the_same_id_is_not_another_event(self):
+        make_site()
+        make_site(slug="club", is_active=False)
         self.post()
-        answer = self.post(customer="c-2")
-        assert (answer.status_code, answer.json()["code"]) == (422, "event_id_reused")
+        scene = make_scene().slug
+        for changes in ({"customer": "c-2"}, {"scene": scene}, {"site": "club"}):
+            answer = self.post(**changes)
+            assert (answer.status_code, answer.json()["code"]) == (422, "event_id_reused")
+        assert self.post(site="shop").status_code == 200  # which was meant
+
+    def test_without_a_site_the_only_one_is_meant(self):
+        make_site(slug="club", is_active=False)
+        shop = make_site()
+        self.post()
+        assert BusinessEvent.objects.get().site == shop
+
+    def test_of_several_sites_one_has_to_be_named(self):
+        for slug in ("shop", "club"):
+            make_site(slug=slug)
+        answer = self.post()
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.status_code, answer.json()["code"]) == (422, "site_needed")
+        assert "Name in “site”" in answer.json()["detail"]
+        assert not BusinessEvent.objects.exists()
+        assert self.post(site="club").status_code == 202
+        Site.objects.update(is_active=False)
+        assert self.post(id="e-2").status_code == 422
+
+    def test_a_repeated_event_is_known_whatever_sites_came_since(self):
+        self.post()
+        for slug in ("shop", "club"):
+            make_site(slug=slug)
+            assert self.post().status_code == 200
 
     def test_what_is_wrong_is_named(self):
         for changes, status in (
@@ -101,17 +132,43 @@ class WebhookTests(TestCase):
         assert (event.scene, event.time_zone) == (scene, "Asia/Shanghai")
         assert event.occurred_at <= timezone.now()
 
+
+class KeyTests(TestCase):
+    """Events with an API key, which tells of no more than its user sees."""
+
+    def post(self, user, *, scopes=("dialogues.reply",), **fields):
+        _, secret = issue_key(user=user, name="k", scopes=list(scopes))
+        return self.client.post(
+            "/api/events/",
+            EVENT | fields,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+
     def test_a_key_with_the_scope_may_too(self):
-        for scopes, status in ((["dialogues.reply"], 202), (["dialogues.read"], 403)):
-            _, secret = issue_key(user=make_user("operator"), name="k", scopes=scopes)
-            answer = self.client.post(
-                "/api/events/",
-                EVENT,
-                content_type="application/json",
-                headers={"Authorization": f"Bearer {secret}"},
-            )
-            assert answer.status_code == status
+        admin = make_user("admin")
+        assert self.post(admin).status_code == 202
+        assert self.post(admin, scopes=["dialogues.read"]).status_code == 403
         assert self.client.post("/api/events/", EVENT).status_code == 401
+
+    def test_it_tells_of_its_users_scenes_only(self):
+        mine, other = make_scene(), make_scene()
+        ana = make_user("operator", [mine])
+        for scene in (None, other.slug):
+            answer = self.post(ana, scene=scene)
+            assert (answer.status_code, answer.json()["code"]) == (403, "out_of_reach")
+        assert not BusinessEvent.objects.exists()
+        assert self.post(ana, scene=mine.slug).status_code == 202
+
+    def test_and_of_the_sites_of_those_scenes(self):
+        mine = make_scene()
+        ana = make_user("operator", [mine])
+        site = make_site(slug="club", scene=make_scene())
+        for named in ({"site": "club"}, {}):  # the only one is meant, and is not hers either
+            answer = self.post(ana, scene=mine.slug, **named)
+            assert (answer.status_code, answer.json()["code"]) == (403, "out_of_reach")
+        Site.objects.filter(pk=site.pk).update(scene=mine)
+        assert self.post(ana, scene=mine.slug, site="club").status_code == 202
 
 
 class NoNewsTests(TestCase):
@@ -124,11 +181,16 @@ class NoNewsTests(TestCase):
             assert answer.status_code == 204
         assert OptOut.objects.get().conversation == conversation
 
+    def test_a_sites_customer_says_no_at_that_site(self):
+        site = make_site()
+        row = policies.opt_out(make_chat(site=site))
+        assert (row.site, row.customer_ref) == (site, "c-1")
+
 
 @override_settings(**NEVER_QUIET)
 class AdoptTests(TestCase):
     def test_an_identified_customer_finds_the_chat_that_waits(self):
-        site = Site.objects.create(slug="shop", name="Shop")
+        site = make_site()
         make_policy()
         decision = handled(make_event())
         tasks.decide_contact(decision.pk)
@@ -142,10 +204,41 @@ class AdoptTests(TestCase):
         assert services.opens(found, token)
         assert other != found
 
+    def waiting(self, site=None):
+        """The new chat in which a site's customer c-1 is told that an order is late."""
+        make_policy()
+        decision = handled(make_event(site=site))
+        tasks.decide_contact(decision.pk)
+        decision.refresh_from_db()
+        return decision.conversation
+
+    def test_another_sites_customer_of_the_same_id_is_another(self):
+        shop, club = (make_site(slug=slug) for slug in ("shop", "club"))
+        waiting = self.waiting(shop)
+        theirs, mine = (signed(make_key(site), "c-1") for site in (club, shop))
+        assert identifying.waiting_chat(origin="", proof=theirs) is None
+        begun, _ = identifying.open_chat(proof=theirs)
+        assert begun != waiting
+        found, _ = identifying.waiting_chat(origin="", proof=mine)
+        assert found == waiting
+
+    def test_what_waited_before_there_was_a_site_is_the_first_ones(self):
+        waiting = self.waiting()
+        shop = make_site()
+        found, _ = adopt(customer_ref="c-1", site=shop)
+        assert (found, found.site) == (waiting, shop)
+
+    def test_with_a_second_site_nobody_knows_whose_it_is(self):
+        self.waiting()
+        for slug in ("shop", "club"):
+            site = make_site(slug=slug)
+        Site.objects.filter(slug="shop").update(is_active=False)
+        assert adopt(customer_ref="c-1", site=site) is None
+
 
 @override_settings(**NEVER_QUIET)
 class PromiseTests(TestCase):
-    def promised(self, **chat):
+    def promised(self, at=None, **chat):
         make_policy(
             promise="Order {order_id} is there by 19:00.",
             promise_minutes=60,
@@ -153,7 +246,7 @@ class PromiseTests(TestCase):
             kept_field="order_id",
         )
         make_chat(**chat)
-        tasks.decide_contact(handled(make_event()).pk)
+        tasks.decide_contact(handled(make_event(site=at)).pk)
         return FollowUp.objects.get()
 
     def late(self, promise):
@@ -172,6 +265,15 @@ class PromiseTests(TestCase):
             promise.refresh_from_db()
             assert promise.state == state
         assert self.late(promise).state == PromiseState.KEPT
+
+    def test_another_sites_customer_of_the_same_id_keeps_nothing(self):
+        shop, club = (make_site(slug=slug) for slug in ("shop", "club"))
+        promise = self.promised(shop, site=shop)
+        for site, state in ((club, PromiseState.OPEN), (shop, PromiseState.KEPT)):
+            event = make_event(type="order_delivered", data={"order_id": "GW1002"}, site=site)
+            tasks.handle_business_event(event.pk)
+            promise.refresh_from_db()
+            assert promise.state == state
 
     def test_what_is_not_kept_in_time_goes_to_a_person(self):
         promise = self.late(self.promised())
