@@ -18,6 +18,21 @@ from wowconsole.roles import AnyUser, sees_every_scene
 LONGEST_TEMPLATE = 600  # characters
 
 
+def _of_scenes_seen_by(user: AnyUser, *paths: str) -> Q:
+    """Match what is of no scene, or of one of the user's, at each of the paths to a scene."""
+    mine = Scene.objects.visible_to(user)
+    seen = (Q(**{f"{path}__isnull": True}) | Q(**{f"{path}__in": mine}) for path in paths)
+    return Q(*seen)
+
+
+class BusinessEventQuerySet(models.QuerySet["BusinessEvent"]):
+    def visible_to(self, user: AnyUser) -> Self:
+        """Keep the events of the user's scenes and of their sites, and those of no scene."""
+        if sees_every_scene(user):
+            return self
+        return self.filter(_of_scenes_seen_by(user, "scene", "site__scene"))
+
+
 class BusinessEvent(models.Model):
     """Something that happened to a customer, as a business system told it. Never changes.
 
@@ -30,12 +45,15 @@ class BusinessEvent(models.Model):
     type = models.SlugField(max_length=60, db_index=False)
     customer_ref = models.CharField(max_length=120)
     time_zone = models.CharField(max_length=60, blank=True)  # of the customer; IANA's name
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, null=True)  # null: any of ours
+    # Whose customer it is. Null: told before a site was registered.
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, null=True)
     scene = models.ForeignKey(Scene, on_delete=models.PROTECT, null=True)
     data = models.JSONField(default=dict)
     occurred_at = models.DateTimeField(default=timezone.now)
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     handled_at = models.DateTimeField(null=True, editable=False)
+
+    objects = BusinessEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -203,8 +221,12 @@ TOLD_OR_HELD = [Outcome.SENT, Outcome.HELD_OUT]  # what the comparison and the c
 
 class ProactiveDecisionQuerySet(models.QuerySet["ProactiveDecision"]):
     def visible_to(self, user: AnyUser) -> Self:
-        """Keep the decisions of policies the user may see."""
-        return self.filter(policy__in=ProactivePolicy.objects.visible_to(user))
+        """Keep the decisions of policies, on events and in conversations the user may see."""
+        if sees_every_scene(user):
+            return self
+        policies = ProactivePolicy.objects.visible_to(user)
+        paths = ("event__scene", "event__site__scene", "conversation__scene")
+        return self.filter(_of_scenes_seen_by(user, *paths), policy__in=policies)
 
     def due(self) -> Self:
         """Keep what is to be decided now and no living process is at, the weightiest first."""
@@ -225,7 +247,7 @@ class ProactiveDecision(models.Model):
     event = models.ForeignKey(BusinessEvent, on_delete=models.CASCADE, related_name="decisions")
     policy = models.ForeignKey(ProactivePolicy, on_delete=models.CASCADE, related_name="decisions")
     version = models.ForeignKey(ProactiveVersion, on_delete=models.PROTECT, related_name="+")
-    customer_ref = models.CharField(max_length=120)  # the event's: the caps count by it
+    customer_ref = models.CharField(max_length=120)  # the event's: the caps count by site and it
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.WAITING)
     reason = models.CharField(max_length=300, blank=True)
     due_at = models.DateTimeField(default=timezone.now)

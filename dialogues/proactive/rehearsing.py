@@ -8,6 +8,7 @@ from dialogues.models import BusinessEvent, OptOut, Outcome, ProactivePolicy, Pr
 from dialogues.proactive.conditions import MissingField, fill, unmet
 from dialogues.proactive.contact import Rules, rules_of
 from dialogues.proactive.deciding import is_held_out, zone_of
+from wowconsole.roles import AnyUser
 
 EVENTS = 100  # looked at
 
@@ -39,22 +40,23 @@ class Rehearsal:
 
 
 def rehearse(
-    policy: ProactivePolicy | None, version: ProactiveVersion, *, limit: int = EVENTS
+    policy: ProactivePolicy | None,
+    version: ProactiveVersion,
+    *,
+    visible_to: AnyUser,
+    limit: int = EVENTS,
 ) -> Rehearsal:
-    """Decide the latest events anew by `version`, in the order in which they came.
+    """Decide the latest events that a user may see anew by `version`, in the order they came.
 
     Nothing is stored or said. Which chats were open then is not known any more: that
     question is left out, and so are other policies, which count for the cap.
     """
-    events = BusinessEvent.objects.filter(type=version.event_type)
+    events = BusinessEvent.objects.visible_to(visible_to).filter(type=version.event_type)
     if version.scene_id:
         events = events.filter(scene=version.scene_id)
     latest = list(events.select_related("scene")[:limit])
-    refs = {event.customer_ref for event in latest}
-    unwanted = set(
-        OptOut.objects.filter(customer_ref__in=refs).values_list("customer_ref", flat=True)
-    )
-    told: dict[str, list[datetime]] = defaultdict(list)
+    unwanted = _unwanted(latest)
+    told: dict[tuple[int | None, str], list[datetime]] = defaultdict(list)
     scenes = {version.scene_id or event.scene_id for event in latest}
     rules = {scene: rules_of(scene) for scene in scenes}
     rows = [
@@ -63,7 +65,7 @@ def rehearse(
             version,
             event,
             unwanted,
-            told[event.customer_ref],
+            told[event.site_id, event.customer_ref],
             rules[version.scene_id or event.scene_id],
         )
         for event in reversed(latest)
@@ -71,11 +73,25 @@ def rehearse(
     return Rehearsal(rows[::-1])
 
 
+def _unwanted(events: list[BusinessEvent]) -> set[int]:
+    """Return the keys of those whose customers want no news."""
+    said: dict[str, set[int | None]] = defaultdict(set)
+    rows = OptOut.objects.filter(customer_ref__in={event.customer_ref for event in events})
+    for site_pk, ref in rows.values_list("site", "customer_ref"):
+        said[ref].add(site_pk)
+    return {
+        event.pk
+        for event in events
+        if (sites := said[event.customer_ref])
+        and (event.site_id is None or sites & {None, event.site_id})
+    }
+
+
 def _one(
     policy: ProactivePolicy,
     version: ProactiveVersion,
     event: BusinessEvent,
-    unwanted: set[str],
+    unwanted: set[int],
     told: list[datetime],
     rules: Rules,
 ) -> Rehearsed:
@@ -88,7 +104,7 @@ def _one(
         return Rehearsed(event, Outcome.CONDITION, str(error))
     if not version.holds_at(at):
         return Rehearsed(event, Outcome.NOT_VALID, "Outside its validity.")
-    if event.customer_ref in unwanted:
+    if event.pk in unwanted:
         return Rehearsed(event, Outcome.OPTED_OUT, "The customer wants no news.")
     waited = rules.silence_end(at) or rules.quiet_end(zone_of(event), at)
     if waited and waited > event.occurred_at + timedelta(minutes=version.stale_minutes):

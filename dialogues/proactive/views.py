@@ -60,7 +60,8 @@ def proactive_detail(request: UserRequest, public_id: UUID) -> HttpResponse:
     policy = _policy(request, public_id)
     version = policy.version
     form = LedgerFilterForm(request.GET)
-    rows = policy.decisions.select_related("event", "version", "conversation")
+    seen = policy.decisions.visible_to(request.user)
+    rows = seen.select_related("event", "version", "conversation")
     page = Paginator(form.filter(rows), DECISIONS_PER_PAGE).get_page(request.GET.get("page"))
     measures = effect_of(policy)
     context = {
@@ -104,7 +105,7 @@ def _edit(request: UserRequest, policy: ProactivePolicy | None) -> HttpResponse:
         draft = form.version(wanted)
         if draft and "try" not in sent:
             return _save(request, policy, form, wanted)
-        trial = rehearse(policy, draft) if draft else None
+        trial = rehearse(policy, draft, visible_to=request.user) if draft else None
     context = {"form": form, "conditions": conditions, "policy": policy, "trial": trial}
     refused = sent is not None and trial is None
     return render(request, FORM, context, status=422 if refused else 200)

@@ -6,13 +6,21 @@ import pytest
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from dialogues.models import EventKind, Outcome, ProactiveDecision, ProactiveVersion, Role
+from dialogues.models import (
+    EventKind,
+    OptOut,
+    Outcome,
+    ProactiveDecision,
+    ProactiveVersion,
+    Role,
+    Site,
+)
 from dialogues.proactive import charts
 from dialogues.proactive import policies as proactive_policies
 from dialogues.proactive.effect import Measure, Share, effect_of
 from dialogues.proactive.rehearsing import rehearse
 from tests.dialogues.policies import make_chat, make_event, make_policy
-from tests.factories import make_scene, say
+from tests.factories import make_scene, make_user, say
 
 
 class TestIntervals:
@@ -40,10 +48,10 @@ class EffectTests(TestCase):
     def setUp(self):
         self.policy = make_policy()
 
-    def decision(self, customer, outcome, hours_ago=48):
+    def decision(self, customer, outcome, hours_ago=48, site=None):
         at = timezone.now() - timedelta(hours=hours_ago)
         return ProactiveDecision.objects.create(
-            event=make_event(customer), policy=self.policy, version=self.policy.version,
+            event=make_event(customer, site=site), policy=self.policy, version=self.policy.version,
             customer_ref=customer, outcome=outcome, decided_at=at,
         )  # fmt: skip
 
@@ -70,6 +78,17 @@ class EffectTests(TestCase):
         assert (person.told, person.held) == (Share(0, 3), Share(1, 3))
         assert (satisfied.told, satisfied.held) == (Share(0, 0), Share(0, 1))
 
+    def test_another_sites_customer_of_the_same_id_is_counted_apart(self):
+        sites = shop, club = [Site.objects.create(slug=slug, name=slug) for slug in ("a", "b")]
+        for site in sites:
+            self.decision("c-1", Outcome.SENT, site=site)
+        after = timezone.now() - timedelta(hours=47)
+        say(make_chat(site=shop), "Where is it?", at=after)
+        chat = make_chat(site=club, rating=5)
+        chat.events.create(kind=EventKind.RATING, role=Role.CUSTOMER, seq=0, at=after)
+        wrote, _, satisfied = effect_of(self.policy)
+        assert (wrote.told, satisfied.told) == (Share(1, 2), Share(1, 1))
+
     def test_the_chart_tells_the_numbers_to_who_cannot_see_it(self):
         assert charts.effect(effect_of(self.policy)) == ""
         self.decision("a", Outcome.SENT)
@@ -85,8 +104,9 @@ class RehearsalTests(TestCase):
         values = {"event_type": "order_late", "template": "{order_id} is late", "number": 1}
         return ProactiveVersion(**values | {"holdout_percent": 0} | fields)
 
-    def outcomes(self, policy=None, **fields):
-        rehearsal = rehearse(policy, self.draft(**fields))
+    def outcomes(self, policy=None, by=None, **fields):
+        by = by or make_user("admin")
+        rehearsal = rehearse(policy, self.draft(**fields), visible_to=by)
         return [row.outcome for row in rehearsal.rows], rehearsal
 
     def test_past_events_are_decided_and_nothing_is_stored(self):
@@ -110,6 +130,25 @@ class RehearsalTests(TestCase):
         assert self.outcomes(conditions=late)[0] == [Outcome.CONDITION] * 2
         assert self.outcomes()[0] == [Outcome.OPTED_OUT, Outcome.SENT]
         assert self.outcomes(scene=scene)[0] == [Outcome.SENT]
+
+    def test_each_site_has_its_customers(self):
+        shop, club = (Site.objects.create(slug=slug, name=slug) for slug in ("shop", "club"))
+        for site in (shop, club):
+            make_event("c-1", site=site)
+            make_event("c-2", site=site)
+        OptOut.objects.create(customer_ref="c-1")
+        proactive_policies.opt_out(make_chat("c-2", site=club))
+        opted_out, sent = Outcome.OPTED_OUT, Outcome.SENT
+        assert self.outcomes()[0] == [opted_out, opted_out, sent, opted_out]
+
+    def test_events_of_scenes_that_are_not_ones_own_are_left_out(self):
+        mine, other = make_scene(), make_scene()
+        for scene in (mine, other, None):
+            make_event(f"c-{scene}", scene=scene)
+        site = Site.objects.create(slug="shop", name="Shop", scene=other)
+        make_event("c-4", site=site)
+        assert len(self.outcomes()[0]) == 4
+        assert len(self.outcomes(by=make_user("approver", [mine]))[0]) == 2
 
     @override_settings(PROACTIVE_MOST=1)
     def test_the_cap_counts(self):

@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from dialogues.models import Outcome, ProactiveDecision, ProactivePolicy
 from tests.dialogues.policies import make_chat, make_event, make_policy
+from tests.dialogues.test_identifying import make_site
 from tests.factories import make_scene, make_user
 from wowconsole.apikeys import issue_key
 
@@ -38,7 +39,7 @@ def make_decisions(policy, number=3, outcome=Outcome.SENT):
             customer_ref=event.customer_ref,
             outcome=outcome,
             reason="So it is.",
-            conversation=make_chat(),
+            conversation=make_chat(scene=policy.version.scene),
             decided_at=timezone.now(),
         )
 
@@ -187,6 +188,28 @@ class ApiTests(TestCase):
             assert len(self.get(path).json()["results"]) == 3
         assert len(self.get(f"{path}?outcome=capped").json()["results"]) == 1
         assert self.get(f"{path}?outcome=odd").status_code == 400
+
+    def test_the_ledger_of_a_policy_of_every_scene_tells_of_ones_own(self):
+        policy, other = make_policy(), make_scene()
+        shop, away = make_site(), make_site(slug="away", scene=other)
+        for ref, scene, site, where in (
+            ("mine", self.scene, shop, self.scene),
+            ("of-none", None, shop, None),
+            ("their-event", other, shop, None),
+            ("their-chat", self.scene, shop, other),
+            ("their-site", None, away, None),
+        ):
+            ProactiveDecision.objects.create(
+                event=make_event(ref, scene=scene, site=site),
+                policy=policy,
+                version=policy.version,
+                customer_ref=ref,
+                conversation=make_chat(ref, scene=where) if where else None,
+            )
+        shown = self.get(f"{policy.public_id}/decisions/").json()["results"]
+        assert [row["customer_ref"] for row in shown] == ["of-none", "mine"]
+        self.client.force_login(make_user("operator", [self.scene]))
+        self.assertContains(self.client.get(policy.get_absolute_url()), "2 decisions")
 
     def test_only_with_the_scope(self):
         assert self.client.get("/api/proactive/policies/").status_code == 401
