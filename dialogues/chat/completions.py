@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -112,8 +113,9 @@ class Answering:
 @require_POST
 async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     try:
+        by = await sync_to_async(_holder)(request)
         asked = await sync_to_async(_read)(request)
-        turn = await sync_to_async(_begin)(asked)
+        turn = await sync_to_async(_begin)(asked, by)
     except Refused as refused:
         return _error(refused)
     tells_usage = (asked.get("stream_options") or {}).get("include_usage") is True
@@ -130,7 +132,7 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
     try:
-        _check_key(request)
+        _holder(request)
     except Refused as refused:
         return _error(refused)
     names = [LIVE, *Release.objects.values_list("name", flat=True)]
@@ -138,17 +140,22 @@ def model_list(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"object": "list", "data": models})
 
 
-def _check_key(request: HttpRequest) -> None:
+def _holder(request: HttpRequest) -> User:
+    """Return for whom the key acts.
+
+    Raises:
+        NotAllowed: there is no key, or it is none for this.
+    """
     try:
         signed_in = ApiKeyAuthentication().authenticate(Request(request))
     except AuthenticationFailed as error:
         raise NotAllowed(str(error.detail)) from None
     if signed_in is None or SCOPE not in signed_in[1].scopes or not can(signed_in[0], SCOPE):
         raise NotAllowed(f"Send an API key with the scope {SCOPE} as the bearer token.")
+    return signed_in[0]
 
 
 def _read(request: HttpRequest) -> dict[str, Any]:
-    _check_key(request)
     if int(request.headers.get("Content-Length") or 0) > LARGEST_REQUEST:
         raise Invalid(f"A request has at most {LARGEST_REQUEST:,} bytes.")
     try:
@@ -161,10 +168,10 @@ def _read(request: HttpRequest) -> dict[str, Any]:
     return dict(asked.validated_data)
 
 
-def _begin(asked: dict[str, Any]) -> Turn:
+def _begin(asked: dict[str, Any], by: User) -> Turn:
     name = asked["model"]
     slug = asked["metadata"].get("scene")
-    scene = Scene.objects.filter(slug=slug).first() if slug else None
+    scene = Scene.objects.visible_to(by).filter(slug=slug).first() if slug else None
     if slug and scene is None:
         raise Invalid(f"There is no scene {slug}.")
     named = Release.objects.filter(name=name)

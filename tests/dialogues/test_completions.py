@@ -103,8 +103,15 @@ class CompletionTests(EngineMixin, TransactionTestCase):
 
     async def test_a_scene_by_its_slug(self):
         scene = await sync_to_async(make_scene)(slug="refunds")
+        await self.user.scenes.aadd(scene)
         await self.ask(metadata={"scene": "refunds"})
         assert (await Conversation.objects.aget()).scene_id == scene.pk
+
+    async def test_a_scene_that_is_not_the_key_holders_is_none(self):
+        await sync_to_async(make_scene)(slug="delivery")
+        error = await self.refused(openai.BadRequestError, metadata={"scene": "delivery"})
+        assert "There is no scene delivery." in str(error)
+        assert await Conversation.objects.acount() == 0
 
     async def test_models_are_the_releases(self):
         names = [model.id async for model in self.client_of().models.list()]
