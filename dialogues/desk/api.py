@@ -94,6 +94,13 @@ class HandBackSerializer(serializers.Serializer[Any]):
     summary = serializers.CharField(
         default="", allow_blank=True, help_text="What the person did; shown to the agent only"
     )
+    seen = serializers.IntegerField(
+        default=None,
+        allow_null=True,
+        min_value=0,
+        help_text="seq of the last event the person was shown: a summary deals with what the "
+        "customer wrote until then, the agent answers what came after. Without it, with all.",
+    )
 
 
 class LongestWait(CursorPagination):

@@ -155,18 +155,23 @@ def reply_as_staff(
 
 @transaction.atomic
 def hand_back(
-    *, conversation: Conversation, summary: str = "", source: str = SummarySource.STAFF
+    *,
+    conversation: Conversation,
+    summary: str = "",
+    source: str = SummarySource.STAFF,
+    seen: int | None = None,
 ) -> Event | None:
     """Let the agent answer again; None if it does already.
 
     From the customer's next message on, and also what they wrote last if nobody has answered
-    that: neither a message of staff nor a summary in a person's own words came after it. Where
-    nobody had taken the conversation over, the agent was never silenced and goes on with what
-    it writes.
+    that: no message of staff came after it, and no summary in a person's own words who had
+    seen it. Where nobody had taken the conversation over, the agent was never silenced and goes
+    on with what it writes.
 
     Args:
         summary: what the person did; the agent is shown it.
         source: who wrote the summary.
+        seen: seq of the last event that the person was shown; None: all there is.
 
     Raises:
         Invalid: the summary is too long.
@@ -178,7 +183,9 @@ def hand_back(
         return _back_to_agent(conversation)
     _silence(conversation, "Control changed while it ran.")
     told = bool(summary.strip()) and source == SummarySource.STAFF
-    event = _change_control(conversation, Control.BOT, **({} if told else _owed(conversation)))
+    known = conversation.last_seq if seen is None else seen
+    owed = _owed(conversation, after=known if told else 0)
+    event = _change_control(conversation, Control.BOT, **owed)
     _end(conversation, by=event, summary=checked(summary) if summary.strip() else "", source=source)
     return event
 
@@ -265,13 +272,14 @@ def _change_control(conversation: Conversation, control: Control, **more: bool) 
     )
 
 
-def _owed(conversation: Conversation) -> dict[str, bool]:
+def _owed(conversation: Conversation, *, after: int = 0) -> dict[str, bool]:
     """Return what a change of control says of it, where the customer still waits for an answer.
 
     What they wrote last was silenced by a person, or came while one had control, and none has
-    answered it since. Not what the customer stopped. The caller holds the conversation's lock.
+    answered it since. Not what the customer stopped, and nothing up to the event `after`. The
+    caller holds the conversation's lock.
     """
-    by_customer = Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
+    by_customer = Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER, seq__gt=after)
     asked = conversation.events.filter(by_customer).last()
     if asked is None:
         return {}

@@ -1,5 +1,6 @@
 """The desk: where people find who needs them, and answer."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +28,14 @@ from dialogues.desk.presenting import (
     rows,
 )
 from dialogues.models import Attachment, Conversation, Draft, DraftKind, SummarySource
+from wowconsole.errors import Refused
 from wowconsole.http import UserRequest, render_page, wants_partial
 from wowconsole.roles import requires
 
 ROWS_PER_PAGE = 50
 INBOX = "dialogues/desk_inbox.html"
 DESK = "dialogues/desk_conversation.html"
+SEQ = re.compile(r"[0-9]{1,9}")
 
 
 @require_GET
@@ -75,7 +78,7 @@ def desk(request: UserRequest, public_id: UUID) -> HttpResponse:
         context = live(conversation, request.user)
         if context["stamp"] == request.GET.get("seen"):
             return HttpResponse(status=204)
-        return render(request, f"{DESK}#live", context)
+        return render(request, f"{DESK}#live", context | {"swaps": True})
     context = page(conversation, request.user)
     return render(request, DESK, context | _prefilled(request, context))
 
@@ -154,11 +157,26 @@ def staff_reply(request: UserRequest, public_id: UUID) -> HttpResponse:
     """Answer the customer as a person; the agent is silent from then on."""
     conversation = _conversation(request, public_id)
     text = request.POST.get("text", "")
-    sent = [_uploaded(request, conversation).public_id] if request.FILES else []
-    control.reply_as_staff(conversation=conversation, by=request.user, text=text, attachments=sent)
-    if draft := _draft_of(request, conversation):
+    draft = _draft_of(request, conversation)
+    try:
+        sent = [_uploaded(request, conversation).public_id] if request.FILES else []
+        control.reply_as_staff(
+            conversation=conversation, by=request.user, text=text, attachments=sent
+        )
+    except Refused as refusal:  # an error page would lose what was written
+        return _not_sent(request, public_id, refusal, {"text": text, "draft_used": draft})
+    if draft:
         drafting.note_use(draft, text)
     return _back(conversation)
+
+
+def _not_sent(
+    request: UserRequest, public_id: UUID, refusal: Refused, written: dict[str, Any]
+) -> HttpResponse:
+    """Show the page as it is now, with why an answer was refused and with what was written."""
+    context = page(_conversation(request, public_id), request.user)
+    context |= _prefilled(request, context) | written | {"refusal": refusal}
+    return render(request, DESK, context, status=refusal.status)
 
 
 def _uploaded(request: UserRequest, conversation: Conversation) -> Attachment:
@@ -182,7 +200,13 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
     text = request.POST.get("summary", "")
     draft = _draft_of(request, conversation)
     source = _source(conversation, text.strip(), draft)
-    control.hand_back(conversation=conversation, summary=text, source=source)
+    seen = request.POST.get("seen", "")
+    control.hand_back(
+        conversation=conversation,
+        summary=text,
+        source=source,
+        seen=int(seen) if SEQ.fullmatch(seen) else None,
+    )
     if draft:
         drafting.note_use(draft, text)
     messages.success(request, "The agent answers again.")

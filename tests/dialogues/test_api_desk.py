@@ -47,6 +47,15 @@ class DeskApiTests(TestCase):
         assert Handover.objects.get().summary == "Told them."
         assert self.call("hand-back").status_code == 204  # the agent answers already
 
+    def test_what_came_after_the_last_event_that_was_seen_is_owed(self):
+        self.call("take")
+        seen = self.conversation.events.last().seq
+        say(self.conversation, "And now?")
+        told = {"summary": "Told them.", "seen": seen}
+        assert self.call("hand-back", data={**told, "seen": -1}).status_code == 400
+        assert self.call("hand-back", data=told).status_code == 204
+        assert self.conversation.events.last().data["owes"]
+
     def test_assign_and_release(self):
         given = self.call("assign", data={"to": self.ben.username}).json()
         assert given["holder"] == self.ben.username

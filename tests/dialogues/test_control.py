@@ -270,6 +270,18 @@ class RoundTripTests(ControlCase):
         control.take_control(conversation=self.conversation, by=self.ana)
         assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
 
+    def test_it_does_not_of_what_its_writer_had_not_seen(self):
+        self.taken()
+        seen = say(self.conversation, "Hello?").seq
+        say(self.conversation, "And may I pay by card?")
+        told = {"conversation": self.conversation, "summary": "I telephoned."}
+        assert services.hand_back(**told, seen=seen).data == {"state": "bot", "owes": True}
+        assert self.answered() == 1
+        control.take_control(conversation=self.conversation, by=self.ana)
+        seen = say(self.conversation, "Thanks").seq
+        assert services.hand_back(**told, seen=seen).data == {"state": "bot"}
+        assert self.answered() == 0
+
     def test_a_drafted_summary_does_not(self):
         self.taken()
         services.hand_back(conversation=self.conversation, summary="They asked.", source="log")

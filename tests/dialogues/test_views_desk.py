@@ -139,6 +139,23 @@ class LivePageTests(DeskCase):
         self.assertContains(more, "Hello?")
         self.assertNotContains(more, "<html")
 
+    def test_an_open_page_learns_that_nothing_can_be_sent_and_keeps_what_was_written(self):
+        stamp = self.client.get(self.url("desk")).context["stamp"]
+        sending = '<button type="submit" class="btn btn-primary"{}>Send'
+        control.take_control(conversation=self.conversation, by=self.ben)
+        live = self.client.get(self.url("desk"), {"seen": stamp}, headers=HTMX)
+        self.assertContains(live, '<div id="sending" hx-swap-oob="true">')
+        self.assertContains(live, "Ben holds this conversation")
+        self.assertContains(live, sending.format(" disabled"))
+        control.take_control(conversation=self.conversation, by=self.ana, force=True)
+        live = self.client.get(self.url("desk"), {"seen": stamp}, headers=HTMX)
+        self.assertContains(live, sending.format(""))
+        services.close(conversation=self.conversation)
+        live = self.client.get(self.url("desk"), {"seen": stamp}, headers=HTMX)
+        self.assertContains(live, "This conversation has ended: nothing more can be sent.")
+        self.assertNotContains(live, sending.format(""))
+        self.assertNotContains(live, 'id="reply-text"')  # it stands as it is
+
     def test_the_number_of_queries_does_not_grow(self):
         control.take_control(conversation=self.conversation, by=self.ana)
         for number in range(3):
@@ -176,6 +193,46 @@ class ControlPageTests(DeskCase):
         self.post("take")
         self.post("hand-back", summary="Called the courier.")
         assert Handover.objects.get().summary_source == "staff"
+
+    def test_a_summary_deals_with_what_the_page_had_shown(self):
+        self.post("take")
+        page = self.client.get(self.url("desk"))
+        seen = self.fresh().last_seq
+        self.assertContains(
+            page, f'<input type="hidden" name="seen" form="hand-back" value="{seen}">', html=True
+        )
+        say(self.conversation, "And may I pay by card?")
+        self.post("hand-back", summary="Called the courier.", seen=str(seen))
+        assert self.conversation.events.last().data == {"state": "bot", "owes": True}
+
+    def test_without_knowing_what_was_shown_a_summary_deals_with_all(self):
+        for seen in ("", "x", "-1", "9" * 20):
+            self.post("take")
+            self.post("hand-back", summary="Called the courier.", seen=seen)
+            assert self.conversation.events.last().data == {"state": "bot"}
+
+    def test_an_answer_that_is_refused_is_not_lost(self):
+        control.take_control(conversation=self.conversation, by=self.ben)
+        page = self.post("staff-reply", text="It comes at <six>.")
+        assert page.status_code == 409
+        self.assertContains(page, "Not sent: Ben holds this conversation.", status_code=409)
+        self.assertContains(page, ">It comes at &lt;six&gt;.</textarea>", status_code=409)
+        services.close(conversation=self.conversation)
+        page = self.post("staff-reply", text="It comes at six.")
+        self.assertContains(page, "Not sent: This conversation has ended.", status_code=409)
+        self.assertContains(page, ">It comes at six.</textarea>", status_code=409)
+        self.assertNotContains(page, 'id="reply-text"', status_code=409)
+        page = self.post("staff-reply", text="x" * 2001)
+        assert (page.status_code, page.context["text"]) == (422, "x" * 2001)
+
+    def test_a_refused_draft_is_still_known_as_one(self):
+        job = Job.objects.create(task="x", title="Draft", by=self.ana)
+        draft = Draft.objects.create(
+            conversation=self.conversation, job=job, kind=DraftKind.REPLY, after_seq=1
+        )
+        control.take_control(conversation=self.conversation, by=self.ben)
+        page = self.post("staff-reply", text="Hi", draft=str(draft.public_id))
+        assert page.context["draft_used"] == draft
 
     def test_what_a_colleague_holds_is_taken_on_purpose(self):
         control.take_control(conversation=self.conversation, by=self.ben)
