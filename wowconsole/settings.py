@@ -217,7 +217,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 2,
     "unacked_restore_throttle": 1,
     "socket_keepalive": True,
+    # Who sends a task waits no longer for a broker that is silent, twice at most: a sweep sends
+    # it again. Workers wait for tasks without reading, so that these may come hours apart.
+    "socket_connect_timeout": 1,
+    "socket_timeout": 2,
 }
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ROUTES = {
     "training.tasks.execute_run": {"queue": "gpu"},
