@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -13,6 +11,7 @@ from agents.cleaning import storable
 from agents.masking import masked
 from dialogues import events
 from dialogues.models import Conversation, Event, Role
+from wowconsole.committing import after_commit
 from wowconsole.errors import Invalid, Refused, TooMany
 
 LONGEST_MESSAGE = 2000  # characters
@@ -30,8 +29,7 @@ def append(*, conversation: Conversation, **fields: Any) -> Event:
         IntegrityError: control has changed since `fence` was read, or the client_id is known.
     """
     event = Event.objects.create(conversation=conversation, **fields)
-    grew = partial(events.appended, conversation.public_id, event.seq)
-    transaction.on_commit(grew, robust=True)
+    after_commit(events.appended, conversation.public_id, event.seq)
     return event
 
 

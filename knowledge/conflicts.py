@@ -27,6 +27,7 @@ from knowledge.models import (
 from knowledge.models import KnowledgeUnit as Unit
 from knowledge.publishing import latest_of
 from knowledge.resembling import resembling
+from wowconsole.committing import after_commit
 from wowconsole.errors import Invalid, Refused
 from wowconsole.roles import can
 
@@ -55,12 +56,7 @@ class ApproverNeeded(Refused):
 
 def check_soon(unit: Unit) -> None:
     """Check the unit's latest revision once it is stored; a fault is logged, not raised."""
-    latest = latest_of(unit)
-
-    def check_latest() -> None:  # no partial: Django logs a robust callback's fault by its name
-        check(latest)
-
-    transaction.on_commit(check_latest, robust=True)
+    after_commit(check, latest_of(unit))
 
 
 def check_later(unit_pks: Sequence[int]) -> None:
@@ -70,7 +66,7 @@ def check_later(unit_pks: Sequence[int]) -> None:
         for start in range(0, len(unit_pks), UNITS_PER_TASK):
             current_app.send_task(CHECK_TASK, [list(unit_pks[start : start + UNITS_PER_TASK])])
 
-    transaction.on_commit(send, robust=True)
+    after_commit(send)
 
 
 def check(revision: Revision) -> list[Conflict]:

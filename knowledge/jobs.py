@@ -16,7 +16,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 
 from celery import current_app
 from django.contrib.auth.models import User
@@ -25,6 +24,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from knowledge.models import Job, JobState
+from wowconsole.committing import after_commit
 from wowconsole.errors import Refused
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def start(*, task: str, title: str, by: User, total: int = 0) -> Job:
         task: name of the Celery task, called with the job's key.
     """
     job = Job.objects.create(task=task, title=title[:200], by=by, total=total)
-    transaction.on_commit(partial(send, job))
+    after_commit(send, job)
     return job
 
 

@@ -3,7 +3,6 @@
 import io
 from collections import Counter
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -14,6 +13,7 @@ from knowledge.importing import Import, Line, drafted, publish, publishable
 from knowledge.indexing import analyse
 from knowledge.models import ImportFile, Job, Scene
 from knowledge.reading import Row, read_rows
+from wowconsole.committing import after_commit
 from wowconsole.errors import Invalid
 from wowconsole.roles import can
 
@@ -51,7 +51,7 @@ def upload(
             dry_run=dry_run,
         )
         if not small:
-            transaction.on_commit(partial(jobs.send, job))
+            after_commit(jobs.send, job)
     if small:
         import_file(job.pk)
     return file

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -24,6 +23,7 @@ from training.models import (
     Split,
     Stage,
 )
+from wowconsole.committing import after_commit
 from wowconsole.errors import Invalid, Refused
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -172,7 +172,7 @@ def launch_run(
     run.full_clean(exclude=["recipe"])  # checked above; empty means all defaults
     with transaction.atomic():
         run.save()
-        transaction.on_commit(partial(tasks.execute_run.delay, run.pk), robust=True)
+        after_commit(tasks.execute_run.delay, run.pk)
     return run
 
 
@@ -224,7 +224,7 @@ def resume_run(*, run: Run) -> Run:
     if not changed:
         is_done = run.status in FINISHED
         raise RunNotResumable("This run is done." if is_done else "This run is still at work.")
-    transaction.on_commit(partial(tasks.execute_run.delay, run.pk), robust=True)
+    after_commit(tasks.execute_run.delay, run.pk)
     return run
 
 

@@ -1,13 +1,12 @@
 """The customer stops an answer: the turn is dropped, unless it has already acted."""
 
-from functools import partial
-
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
 from dialogues import events
 from dialogues.models import Conversation, Turn, TurnStatus
+from wowconsole.committing import after_commit
 from wowconsole.errors import Refused
 
 STOPPED = "The customer stopped this answer."
@@ -39,6 +38,5 @@ def stop_answer(*, conversation: Conversation) -> Turn:
     ):
         raise TooLateToStop("Something was already done for you; the answer will say what.")
     stopped = {"type": "status", "state": "stopped", "detail": "", "turn": str(turn.public_id)}
-    tell = partial(async_to_sync(events.passing), conversation.public_id, stopped)
-    transaction.on_commit(tell, robust=True)
+    after_commit(async_to_sync(events.passing), conversation.public_id, stopped)
     return turn

@@ -5,10 +5,8 @@ silent, and the database refuses what the agent says with an older one.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from uuid import UUID
 
-from celery import current_app
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
@@ -32,6 +30,7 @@ from dialogues.models import (
     name_of,
 )
 from dialogues.senses import attaching
+from wowconsole.committing import send_after_commit
 from wowconsole.roles import can
 
 
@@ -288,12 +287,8 @@ def _owed(conversation: Conversation, *, after: int = 0) -> dict[str, bool]:
     stopped = conversation.turns.filter(status=TurnStatus.DROPPED, asked_seq__gte=asked.seq)
     if conversation.events.filter(dealt_with).exists() or stopped.exists():
         return {}
-    transaction.on_commit(partial(_have_answered, conversation.pk), robust=True)
+    send_after_commit("dialogues.tasks.answer_conversation", conversation.pk)
     return {"owes": True}
-
-
-def _have_answered(conversation_pk: int) -> None:
-    current_app.send_task("dialogues.tasks.answer_conversation", [conversation_pk])
 
 
 def _silence(conversation: Conversation, why: str) -> None:

@@ -7,7 +7,6 @@ written, or what the log tells; each draft says which.
 import json
 import re
 from collections.abc import Sequence
-from functools import partial
 
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
@@ -33,6 +32,7 @@ from dialogues.models import (
 from dialogues.senses.looking import in_words
 from knowledge import jobs
 from knowledge.models import Job
+from wowconsole.committing import after_commit
 from wowconsole.errors import Refused
 
 TASK = "dialogues.tasks.draft"
@@ -196,4 +196,4 @@ def note_use(draft: Draft, text: str) -> None:
     """Store that a person sent a draft, as it was or with changes, once it is sent."""
     use = DraftUse.ACCEPTED if text.strip() == draft.text.strip() else DraftUse.EDITED
     used = Draft.objects.filter(pk=draft.pk, use="")
-    transaction.on_commit(partial(used.update, use=use))
+    after_commit(used.update, use=use)

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from asgiref.sync import async_to_sync
-from django.db import transaction
 from django.utils import timezone
 
 from dialogues import events
@@ -16,6 +14,7 @@ from dialogues.desk.hours import Hours
 from dialogues.models import Control, Conversation, Desk, Handover
 from dialogues.models.opening import ANSWER_MINUTES
 from knowledge.models import Scene
+from wowconsole.committing import after_commit
 
 MOST_TOLD = 50  # who stands further back in the queue learns of a move when it nears
 
@@ -87,7 +86,7 @@ def _away(back: datetime | None, desk: Desk) -> str:
 
 def tell(scene: Scene | None, *also: Conversation) -> None:
     """Tell who waits for the people of a scene where they stand now, once this is committed."""
-    transaction.on_commit(partial(_tell, scene, also), robust=True)
+    after_commit(_tell, scene, also)
 
 
 def _tell(scene: Scene | None, also: Iterable[Conversation]) -> None:

@@ -6,13 +6,11 @@ The work itself is done by a worker (dialogues.undertaking).
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import jsonschema
 from asgiref.sync import sync_to_async
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
@@ -31,6 +29,7 @@ from dialogues.models import (
     SubagentState,
     Turn,
 )
+from wowconsole.committing import send_after_commit
 from wowconsole.errors import Invalid, Refused
 
 MOST_AT_ONCE = 3  # unfinished jobs of one conversation
@@ -220,11 +219,7 @@ def announce(job: SubagentJob) -> Event:
 
 def send_soon(job_pk: int) -> None:
     """Put the job's task on the queue after the commit; should that fail, the sweeper does."""
-    transaction.on_commit(partial(_send, job_pk), robust=True)
-
-
-def _send(job_pk: int) -> None:
-    current_app.send_task("dialogues.tasks.do_job", [job_pk])
+    send_after_commit("dialogues.tasks.do_job", job_pk)
 
 
 @transaction.atomic

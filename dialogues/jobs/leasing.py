@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +29,7 @@ from dialogues.models import (
     SubagentLine,
     SubagentState,
 )
+from wowconsole.committing import after_commit
 
 LEASE_SECONDS = 15
 FIRST_RETRY_SECONDS = 10.0  # doubled each time
@@ -179,7 +179,7 @@ def finish(
     row.report = storable(outcome.report) if outcome else row.report
     row.save()
     announce(row)
-    transaction.on_commit(partial(_have_answered, row.conversation_id), robust=True)
+    after_commit(_have_answered, row.conversation_id)
 
 
 def _have_answered(conversation_pk: int) -> None:

@@ -8,7 +8,6 @@ import hmac
 import logging
 import time
 from datetime import datetime
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +22,7 @@ from dialogues.proactive import conditions as proactive_conditions
 from dialogues.proactive import deciding, promises
 from dialogues.proactive.customers import meant_site
 from knowledge.models import Scene
+from wowconsole.committing import after_commit
 from wowconsole.errors import Invalid, Refused
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -111,7 +111,7 @@ def receive(
     if not is_new and any(getattr(event, name) != value for name, value in fields.items()):
         raise EventIdReused("Another event was told with this id. Give each its own.")
     if is_new:
-        transaction.on_commit(partial(_send, event.pk), robust=True)
+        after_commit(_send, event.pk)
     return event, is_new
 
 
