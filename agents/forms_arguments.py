@@ -23,10 +23,11 @@ class ArgumentsForm(forms.Form):
     def __init__(self, *args: Any, tool: Tool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tool = tool
-        self.properties: dict[str, Schema] = tool.parameters.get("properties", {})
+        properties = tool.parameters.get("properties", {})
+        self.properties = {name: _plain(schema) for name, schema in properties.items()}
         required = tool.parameters.get("required", [])
         for name, schema in self.properties.items():
-            self.fields[PREFIX + name] = _field(name, _plain(schema), name in required)
+            self.fields[PREFIX + name] = _field(name, schema, name in required)
         if tool.is_irreversible and not tool.uses_fixtures:
             self.fields["sure"] = forms.BooleanField(
                 label="Yes, call it: what it does can't be undone",
@@ -47,16 +48,27 @@ class ArgumentsForm(forms.Form):
     def arguments(self) -> dict[str, Any]:
         given = {name: self.cleaned_data.get(PREFIX + name) for name in self.properties}
         return {
-            name: _value(value, _plain(self.properties[name]))
+            name: _value(value, self.properties[name])
             for name, value in given.items()
             if value not in (None, "")
         }
 
 
-def _plain(schema: Schema) -> Schema:
-    """Return the schema itself, or of a value that may be null the other choice."""
-    choices = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
-    return {**schema, **choices[0]} if len(choices) == 1 else schema
+def _plain(schema: Any) -> Schema:
+    """Return what a field is made of: one type or none, and of a value or null the value.
+
+    Schemas of tools that were saved long ago may be true or false, or hold references.
+    """
+    if not isinstance(schema, dict):
+        return {}
+    choices = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    if len(choices) == 1 and isinstance(choices[0], dict):
+        schema = {**schema, **choices[0]}
+    plain: Schema = dict(schema)
+    if isinstance(plain.get("type"), list):
+        types = [each for each in plain.pop("type") if each != "null"]
+        plain |= {"type": types[0]} if len(types) == 1 else {}
+    return plain
 
 
 def _field(name: str, schema: Schema, required: bool) -> forms.Field:

@@ -123,8 +123,7 @@ def _description(offered: Definition) -> str:
 def _parameters(tool: Tool, offered: Definition) -> tuple[dict[str, Any], str]:
     """Return the schema that agents see, and the argument that takes the key instead."""
     try:
-        schema = schemas.flattened(offered.get("inputSchema", {}))
-        schemas.check_schema(schema)
+        schema = schemas.prepared(offered.get("inputSchema", {}))
     except schemas.BadSchema as error:
         raise Invalid(f"{tool.name} can't be used: {error}") from None
     properties = schema.get("properties", {})

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.schemas import BadSchema, check_schema
+from agents.schemas import BadSchema, prepared
 from agents.subagents import GaveUp, cards
 from dialogues.models.conversations import Conversation
 from dialogues.models.turns import Turn
@@ -279,9 +279,12 @@ class CallPlan(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a card that no call could be led by, and arguments that no tool could have."""
+        """Refuse a card that no call could be led by, and arguments that no tool could have.
+
+        The arguments' schema is then written as agents read it.
+        """
         try:
             cards.read_card(self.card)
-            check_schema(self.parameters)
+            self.parameters = prepared(self.parameters)
         except (GaveUp, BadSchema) as error:
             raise ValidationError(str(error)) from None

@@ -2,7 +2,7 @@
 
 from django.test import SimpleTestCase
 
-from agents.schemas import BadSchema, check_schema, fault, flattened
+from agents.schemas import LARGEST_SCHEMA, BadSchema, check_schema, fault, flattened, prepared
 
 ORDER = {
     "type": "object",
@@ -30,6 +30,8 @@ class CheckTests(SimpleTestCase):
             {"type": "object", "allOf": [{"$dynamicRef": "https://evil.example/x"}]},
             {"type": "object", "$id": "http://10.0.0.1/x"},
             {"type": "object", "description": "x" * 20_000},
+            {"type": "object", "properties": {"a": {"pattern": "^\\p{L}+$"}}},
+            {"type": "object", "properties": {"a": {"pattern": "(?i)gw[0-9]"}}},
         ):
             with self.assertRaises(BadSchema, msg=str(schema)[:80]):
                 check_schema(schema)
@@ -47,8 +49,13 @@ class FaultTests(SimpleTestCase):
             fault({"a": 1}, schema)
 
     def test_a_broken_schema(self):
-        with self.assertRaises(BadSchema):
-            fault({}, {"type": "nonsense"})
+        for schema in (
+            {"type": "nonsense"},
+            {"properties": {"a": {"$ref": "#/properties/a"}}},
+            {"properties": {"a": {"items": {"pattern": "\\p{L}"}}}},
+        ):
+            with self.assertRaises(BadSchema, msg=str(schema)):
+                fault({"a": ["x"]}, schema)
 
 
 class FlattenedTests(SimpleTestCase):
@@ -84,3 +91,76 @@ class FlattenedTests(SimpleTestCase):
             }
             with self.assertRaises(BadSchema, msg=reference):
                 flattened(schema)
+
+    def test_values_are_no_schemas(self):
+        kept = {"enum": [{"title": "x"}, True], "default": {"$ref": "#/nowhere", "title": "y"}}
+        schema = {"type": "object", "properties": {"a": kept}, "additionalProperties": False}
+        assert flattened(schema) == schema
+
+    def test_references_to_places_and_escaped_names(self):
+        schema = {
+            "type": "object",
+            "properties": {
+                "a": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/x~1y%20z"}]},
+                "b": {"$ref": "#/properties/a/anyOf/1", "description": "again"},
+            },
+            "$defs": {"x/y z": {"type": "integer"}},
+        }
+        written = flattened(schema)["properties"]
+        assert written["a"] == {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+        assert written["b"] == {"type": "integer", "description": "again"}
+
+
+class PreparedTests(SimpleTestCase):
+    def prepared(self, properties, **more):
+        return prepared({"type": "object", "properties": properties, **more})["properties"]
+
+    def test_true_and_false_are_written_as_what_they_mean(self):
+        assert self.prepared({"q": True, "r": {"type": "string"}}) == {
+            "q": {},
+            "r": {"type": "string"},
+        }
+        assert self.prepared({"q": False}) == {}
+        assert self.prepared({"q": {"anyOf": [True]}}) == {"q": {"anyOf": [{}]}}
+        several = {"anyOf": [False, {"type": "null"}], "items": True, "additionalProperties": True}
+        left = {"anyOf": [{"type": "null"}], "items": {}, "additionalProperties": True}
+        assert self.prepared({"q": several}) == {"q": left}
+        named = {"$defs": {"any": True, "none": False}}
+        referring = {"q": {"$ref": "#/$defs/any"}, "r": {"$ref": "#/$defs/none"}}
+        assert self.prepared(referring, **named) == {"q": {}}
+
+    def test_a_prepared_schema_stays(self):
+        once = prepared({**ORDER, "$defs": {"a": True}, "title": "Order"})
+        assert once == ORDER
+        assert prepared(once) == once
+
+    def test_what_can_not_be_used(self):
+        for properties, words in (
+            ({"q": {"$ref": "#/properties/q"}}, "circle"),
+            ({"q": {"items": {"$ref": "#"}}}, "circle"),
+            ({"q": {"$ref": "https://evil.example/"}}, "itself only"),
+            ({"q": {"$ref": "#anchor"}}, "not in the schema"),
+            ({"q": {"$ref": 5}}, "itself only"),
+            ({"q": {"$dynamicRef": "#a"}}, "$dynamicRef"),
+            ({"q": {"anyOf": [False]}}, "Not a JSON schema"),
+            ({"q": "text"}, "Not a JSON schema"),
+        ):
+            with self.assertRaisesMessage(BadSchema, words):
+                self.prepared(properties)
+        with self.assertRaisesMessage(BadSchema, "Required, but no property: q"):
+            self.prepared({"q": False}, required=["q"])
+
+    def test_what_references_make_large(self):
+        tenfold = {
+            f"l{level}": {"prefixItems": [{"$ref": f"#/$defs/l{level + 1}"}] * 10}
+            for level in range(12)
+        }
+        with self.assertRaisesMessage(BadSchema, str(LARGEST_SCHEMA)):
+            self.prepared({"q": {"$ref": "#/$defs/l0"}}, **{"$defs": {**tenfold, "l12": {}}})
+
+    def test_what_is_too_deep(self):
+        deep = {}
+        for _ in range(3000):
+            deep = {"items": deep}
+        with self.assertRaisesMessage(BadSchema, "too many levels"):
+            self.prepared({"q": deep})

@@ -51,3 +51,12 @@ class PlanTests(TestCase):
             CallPlan(
                 name="x", description="x", card={"why": "?"}, addresses={"*": "link:"}
             ).full_clean()
+
+    def test_the_schema_of_a_plan_is_written_as_agents_read_it(self):
+        plan = make_plan()
+        plan.parameters = {**NUMBER, "title": "Call", "$defs": {"any": True}}
+        plan.clean()
+        assert plan.parameters == NUMBER
+        plan.parameters = {"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}}
+        with pytest.raises(ValidationError, match="circle"):
+            plan.clean()
