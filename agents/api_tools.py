@@ -1,5 +1,6 @@
-"""REST API of the tool catalogue and of MCP servers."""
+"""REST API of the tool catalogue."""
 
+from functools import partial
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -11,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents import cataloguing, importing, listing
+from agents import cataloguing, importing
 from agents.api import SCOPES
 from agents.forms_tools import NOT_OF_SERVERS
 from agents.models import MCPServer, Tool, ToolCall, ToolFixture, ToolKind, ToolRevision
@@ -149,7 +150,7 @@ class ToolViewSet(
         )
 
     def partial_update(self, request: Request, name: str) -> Response:
-        """Change some fields. Name and kind never change."""
+        """Change some fields; `is_active: false` alone goes always. Name and kind never change."""
         tool = self.get_object()
         serializer = self.get_serializer(tool, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
@@ -160,8 +161,10 @@ class ToolViewSet(
         based_on = data.pop("based_on", None)
         for field, value in data.items():
             setattr(tool, field, value)
-        by = cast(User, request.user)
-        cataloguing.save_tool(tool=tool, scenes=scenes, by=by, based_on=based_on, note=note)
+        save = partial(cataloguing.save_tool, scenes=scenes)
+        if data == {"is_active": False} and scenes is None:
+            save = partial(cataloguing.switch_tool, on=False)
+        save(tool=tool, by=cast(User, request.user), based_on=based_on, note=note)
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(request=ToolArgumentsSerializer, responses={201: ToolCallSerializer})
@@ -221,66 +224,3 @@ class ToolViewSet(
         by = cast(User, request.user)
         tool = importing.approve(tool=self.get_object(), by=by, **given.validated_data)
         return Response(self.get_serializer(tool).data)
-
-
-class MCPServerSerializer(serializers.ModelSerializer[MCPServer]):
-    """An MCP server; `listing` is what it offered when it was last asked."""
-
-    listing = serializers.ListField(child=serializers.DictField(), read_only=True)
-
-    class Meta:
-        model = MCPServer
-        fields = [
-            *("name", "url", "token_setting", "timeout_seconds", "is_active"),
-            *("listing", "listed_at", "error"),
-        ]
-        read_only_fields = ["listed_at", "error"]
-
-
-class ToolImportSerializer(serializers.Serializer[Any]):
-    tools = serializers.ListField(child=serializers.CharField(), allow_empty=False, max_length=200)
-    personal = serializers.BooleanField(
-        default=True, help_text="They read or change what belongs to one customer."
-    )
-
-
-class ServerViewSet(
-    mixins.CreateModelMixin,
-    mixins.ListModelMixin,
-    mixins.RetrieveModelMixin,
-    viewsets.GenericViewSet[MCPServer],
-):
-    """MCP servers over streamable HTTP, and taking their tools over."""
-
-    queryset = MCPServer.objects.all()
-    serializer_class = MCPServerSerializer
-    lookup_field = "name"
-    scopes = SCOPES
-
-    def perform_create(self, serializer: serializers.BaseSerializer[MCPServer]) -> None:
-        by = cast(User, self.request.user)
-        server = MCPServer(**serializer.validated_data)
-        serializer.instance = importing.save_server(server=server, by=by)
-
-    @extend_schema(request=None, responses=MCPServerSerializer)
-    @action(detail=True, methods=["post"])
-    def refresh(self, request: Request, name: str) -> Response:
-        """Ask the server what it offers; `error` says so if it does not answer."""
-        server = self.get_object()
-        listing.list_server(server)
-        return Response(self.get_serializer(server).data)
-
-    @extend_schema(request=ToolImportSerializer, responses={201: ToolSerializer(many=True)})
-    @action(detail=True, methods=["post"], url_path="import", pagination_class=None)
-    def take_over(self, request: Request, name: str) -> Response:
-        """Take tools over into the catalogue, as the server describes them now."""
-        given = ToolImportSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        tools = importing.import_tools(
-            server=self.get_object(),
-            names=given.validated_data["tools"],
-            personal=given.validated_data["personal"],
-            by=cast(User, request.user),
-        )
-        context = self.get_serializer_context()
-        return Response(ToolSerializer(tools, many=True, context=context).data, status=201)

@@ -114,12 +114,12 @@ async def _request(tool: Tool, arguments: dict[str, Any], key: str, customer: st
         HTTPError: no whole answer came.
         TimeoutError: it took too long.
     """
-    headers = {"Idempotency-Key": key, **reaching.bearer(tool.token_setting)}
-    if customer:
-        headers[CUSTOMER_HEADER] = quote(customer, safe="")
     body = arguments if tool.method == "POST" else None
     try:
         url = fill_url(tool.url, arguments)
+        headers = {"Idempotency-Key": key, **reaching.bearer(tool.token_setting, url)}
+        if customer:
+            headers[CUSTOMER_HEADER] = quote(customer, safe="")
         async with (
             asyncio.timeout(tool.timeout_seconds),
             reaching.client(largest=tool.largest_answer, headers=headers) as client,

@@ -17,12 +17,14 @@ from agents.models.tools import DEFINITION
 from agents.recording import digest
 from knowledge.models import Scene
 from wowconsole.errors import Refused
+from wowconsole.roles import sees_every_scene
 
 OPERATION = (
     *("token_setting", "timeout_seconds", "confirmation", "occasions"),
     *("result_template", "personal"),
     *("largest_answer", "cost_per_call", "is_active", "uses_fixtures"),
 )
+WHOSE_SCENES = "Only who sees every scene puts a tool into all of them, or takes it out of them."
 LARGEST_FIXTURE = 65_536  # characters of arguments and result
 
 
@@ -45,11 +47,11 @@ def save_tool(
 ) -> Tool:
     """Save a new or changed tool, and what it is now as a revision.
 
-    `scenes`: None leaves them; `by`: None is the console itself; `based_on` is the revision
-    that the change was made from.
+    `scenes`: None leaves them; else those that `by` doesn't see stay besides. `by`: None is the
+    console itself; `based_on` is the revision that the change was made from.
 
     Raises:
-        ValidationError: a field is wrong.
+        ValidationError: a field is wrong, or `by` doesn't see all scenes that it is about.
         ToolChanged: somebody else has saved it since `based_on`.
     """
     is_new = tool.pk is None
@@ -60,8 +62,23 @@ def save_tool(
     # What a server's listing changes meanwhile is not this edit's business.
     tool.save(update_fields=None if is_new else (*DEFINITION, *OPERATION))
     if scenes is not None:
-        tool.scenes.set(scenes)
+        tool.scenes.set(_allowed_scenes(tool, set(scenes), by, is_new))
     return _note_revision(tool, by=by, note=note)
+
+
+def _allowed_scenes(tool: Tool, wanted: set[Scene], by: User | None, is_new: bool) -> set[Scene]:
+    """Return the scenes wanted, and those of the tool that `by` does not see.
+
+    A tool without scenes is one of every scene: who does not see them all turns no tool of some
+    scenes into one of all, nor the other way round.
+    """
+    if by is None or sees_every_scene(by):
+        return wanted
+    before = set(tool.scenes.all())
+    allowed = wanted | before - set(Scene.objects.visible_to(by))
+    if not is_new and bool(allowed) != bool(before):
+        raise ValidationError({"scenes": WHOSE_SCENES})
+    return allowed
 
 
 def _lock(tool: Tool, based_on: int | None) -> None:
@@ -94,12 +111,22 @@ def snapshot(tool: Tool) -> dict[str, Any]:
 
 
 @transaction.atomic
-def switch_tool(*, tool: Tool, on: bool, by: User) -> Tool:
-    """Switch a tool on or off, for every release at once."""
+def switch_tool(
+    *, tool: Tool, on: bool, by: User, based_on: int | None = None, note: str = ""
+) -> Tool:
+    """Switch a tool on or off, for every release at once. Off goes always, whatever it is.
+
+    Raises:
+        ValidationError: switched on, and something about it is wrong by now.
+        ToolChanged: somebody else has saved it since `based_on`.
+    """
     tool = Tool.objects.select_for_update().get(pk=tool.pk)
     tool.is_active = on
+    if on:
+        return save_tool(tool=tool, by=by, based_on=based_on, note=note or "Switched on")
+    _lock(tool, based_on)
     tool.save(update_fields=["is_active"])
-    return _note_revision(tool, by=by, note="Switched on" if on else "Switched off")
+    return _note_revision(tool, by=by, note=note or "Switched off")
 
 
 def try_tool(*, tool: Tool, arguments: dict[str, Any], by: User, sure: bool = False) -> ToolCall:

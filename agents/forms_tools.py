@@ -36,7 +36,7 @@ class ToolForm(forms.ModelForm[Tool]):
     parameters = SchemaField(
         label="Arguments, as a JSON schema",
         help_text="A property with a pattern is an identifier: an agent may copy one from the "
-        "dialogue, never invent one.",
+        "dialogue, never invent one. References are written out when you save.",
         widget=forms.Textarea(attrs={"rows": 12, "class": "font-monospace"}),
     )
     cost_per_call = forms.DecimalField(
@@ -125,14 +125,6 @@ class ToolForm(forms.ModelForm[Tool]):
             for name, texts in error.message_dict.items():
                 self.add_error(name if name in self.fields else None, texts)
 
-    def chosen_scenes(self) -> list[Scene]:
-        """Return the scenes ticked, and those of the tool that this person does not see."""
-        chosen = list(self.cleaned_data["scenes"])
-        if self.instance.pk:
-            seen = self.fields["scenes"].queryset  # type: ignore[attr-defined]
-            chosen += self.instance.scenes.exclude(pk__in=seen.values("pk"))
-        return chosen
-
 
 class ServerForm(forms.ModelForm[MCPServer]):
     """Where an MCP server is, and what it wants to be told."""
@@ -182,11 +174,17 @@ class ImportForm(forms.Form):
         self.fields["tool"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
 
+class ObjectField(forms.JSONField):
+    """A JSON object; an empty one is something given, too."""
+
+    empty_values = (None, "")
+
+
 class FixtureForm(forms.Form):
     """A fixture that is written by hand."""
 
-    arguments = forms.JSONField()
-    result = forms.JSONField()
+    arguments = ObjectField()
+    result = ObjectField()
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

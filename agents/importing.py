@@ -43,6 +43,22 @@ def save_server(*, server: MCPServer, by: User) -> MCPServer:
 
 
 @transaction.atomic
+def switch_server(*, server: MCPServer, on: bool, by: User) -> MCPServer:
+    """Let agents call a server's tools, or none of them. Off goes always, whatever it is.
+
+    Raises:
+        ValidationError: switched on, and something about it is wrong by now.
+    """
+    server = MCPServer.objects.select_for_update().get(pk=server.pk)
+    server.is_active = on
+    if on:
+        return save_server(server=server, by=by)
+    server.changed_by = by
+    server.save(update_fields=["is_active", "changed_by"])
+    return server
+
+
+@transaction.atomic
 def import_tools(
     *, server: MCPServer, names: Iterable[str], by: User, personal: bool = True
 ) -> list[Tool]:

@@ -56,7 +56,7 @@ async def connected(endpoint: Endpoint) -> AsyncIterator["Client"]:
 
     Raises:
         ServerUnavailable: it does not answer, or not as the protocol wants.
-        ForbiddenAddress: tools may not go there.
+        ForbiddenAddress: tools, or the token, may not go there.
     """
     mcp = await asyncio.to_thread(import_module, "mcp")
     transport = await asyncio.to_thread(import_module, "mcp.client.streamable_http")
@@ -68,11 +68,10 @@ async def connected(endpoint: Endpoint) -> AsyncIterator["Client"]:
     try:
         # Asked first, since the SDK hides why a request failed.
         async with asyncio.timeout(endpoint.timeout_seconds):
+            headers = reaching.bearer(endpoint.token_setting, endpoint.url)
             await reaching.resolve(httpx2.URL(endpoint.url))
             async with (
-                reaching.client(
-                    largest=LARGEST_MESSAGE, headers=reaching.bearer(endpoint.token_setting)
-                ) as http,
+                reaching.client(largest=LARGEST_MESSAGE, headers=headers) as http,
                 mcp.Client(transport.streamable_http_client(endpoint.url, http_client=http)) as it,
             ):
                 yield it

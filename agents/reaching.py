@@ -4,13 +4,16 @@ An address is checked twice: as text when a tool is saved, and as what its name 
 when it is called; the connection then goes to the very address that was checked, so that a
 name which changes its answer in between leads nowhere (DNS rebinding). Redirects are not
 followed, and compressed answers are refused, since they may grow without limit.
+
+A token goes to the hosts that its own variable names, TOOL_SHOP_TOKEN_HOSTS for TOOL_SHOP_TOKEN,
+and to any host where there is none; the demo shop's goes to this server alone.
 """
 
 import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -18,11 +21,15 @@ from urllib.parse import urlsplit
 import httpx2
 from django.conf import settings
 
-from wowconsole.env import env_secret
+from wowconsole.env import env_list, env_secret
 
 OWN_PATH = "/demo/shop/"  # the only part of this server that a tool may name by a bare path
 # Other variables of this process are nobody's business, the secret key for one.
-TOKEN_NAME = re.compile(r"DEMO_SHOP_TOKEN|TOOL_[A-Z0-9_]{1,70}")
+# Nor is what says where a secret is, or may go.
+DEMO_TOKEN = "DEMO_SHOP_TOKEN"  # noqa: S105 (its name)
+TOKEN_NAME = re.compile(rf"{DEMO_TOKEN}|TOOL_(?!(?:.*_)?(?:HOSTS|FILE)$)[A-Z0-9_]{{1,70}}")
+# How programs write IPv4 addresses besides 1.2.3.4: resolvers read 0x7f000001 and 127.1 as well.
+_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # IPv4 addresses behind NAT64, RFC 6052
 _INSIDE = re.compile(r"(^|\.)(localhost|local|internal|home\.arpa)\.?$", re.IGNORECASE)
 
@@ -46,8 +53,27 @@ def check_url(url: str) -> None:
         return
     if scheme != "https":
         raise ForbiddenAddress("Only https://, but for hosts that TOOL_HOSTS names.")
+    if _is_odd_number(host):
+        raise ForbiddenAddress("Give the number of a host as in 203.0.113.7.")
     if _INSIDE.search(host) or _is_inside(host):
         raise ForbiddenAddress(f"{host} is inside the network, and TOOL_HOSTS does not name it.")
+
+
+def check_token(name: str, url: str) -> None:
+    """Check that a token may be sent to an address; braces may stand in its path and query.
+
+    Raises:
+        ForbiddenAddress: the token is for other hosts.
+    """
+    scheme, host, port = _parts(f"{settings.PUBLIC_URL}{url}" if url.startswith("/") else url)
+    if name == DEMO_TOKEN:
+        if (scheme, host, port) != _parts(settings.PUBLIC_URL):
+            raise ForbiddenAddress(f"{name} is for this server alone.")
+        return
+    named = f"{name}_HOSTS"
+    hosts = env_list(named, default="") if TOKEN_NAME.fullmatch(name) else []
+    if hosts and not _is_among(host, port, hosts):
+        raise ForbiddenAddress(f"{name} is not for {host}: {named} does not name it.")
 
 
 def _parts(url: str) -> tuple[str, str, int]:
@@ -70,7 +96,11 @@ def _usual_port(scheme: str) -> int:
 
 def is_named(host: str, port: int) -> bool:
     """Say whether TOOL_HOSTS names this host, with this port or with none."""
-    return not {host.lower(), f"{host.lower()}:{port}"}.isdisjoint(settings.TOOL_HOSTS)
+    return _is_among(host, port, settings.TOOL_HOSTS)
+
+
+def _is_among(host: str, port: int, names: Iterable[str]) -> bool:
+    return not {host.lower(), f"{host.lower()}:{port}"}.isdisjoint(map(str.lower, names))
 
 
 def _is_own(url: httpx2.URL) -> bool:
@@ -85,6 +115,15 @@ def _is_inside(text: str) -> bool:
     except ValueError:
         return False  # a name: it is looked at again once it is resolved
     return not all(each.is_global and not each.is_multicast for each in _meant(address))
+
+
+def _is_odd_number(host: str) -> bool:
+    """Say whether it is a number that resolvers take for an address, and `ip_address` does not."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return _NUMBER.search(host) is not None
+    return False
 
 
 def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
@@ -123,10 +162,15 @@ async def resolve(url: httpx2.URL) -> str:
     return addresses[0]
 
 
-def bearer(token_setting: str) -> dict[str, str]:
-    """Return the header that a server wants; the secret is read now and kept nowhere."""
+def bearer(token_setting: str, url: str) -> dict[str, str]:
+    """Return the header that a server wants; the secret is read now and kept nowhere.
+
+    Raises:
+        ForbiddenAddress: the token is for other hosts.
+    """
     if not TOKEN_NAME.fullmatch(token_setting):
         return {}
+    check_token(token_setting, url)
     secret = getattr(settings, token_setting, "") or env_secret(token_setting)
     return {"Authorization": f"Bearer {secret}"} if secret else {}
 

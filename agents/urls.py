@@ -11,6 +11,7 @@ tools = [
     path("servers/new/", views_servers.server_create, name="server-create"),
     path("servers/<slug:name>/", views_servers.server_detail, name="server-detail"),
     path("servers/<slug:name>/edit/", views_servers.server_edit, name="server-edit"),
+    path("servers/<slug:name>/switch/", views_servers.server_switch, name="server-switch"),
     path("servers/<slug:name>/refresh/", views_servers.server_refresh, name="server-refresh"),
     path("servers/<slug:name>/import/", views_servers.server_import, name="server-import"),
     path("<slug:name>/", views_tools.tool_detail, name="tool-detail"),

@@ -1,6 +1,8 @@
 """What a tool must be before it is saved: words by field, for forms and the API alike."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 from django.core.exceptions import ValidationError
 
@@ -16,17 +18,19 @@ TOKEN_HELP = "Name a variable that begins with TOOL_, such as TOOL_SHOP_TOKEN." 
 
 
 def check_tool(tool: Tool) -> None:
-    """Check what no constraint can say.
+    """Check what no constraint can say, and write the schema as agents read it.
 
     Raises:
         ValidationError: by field.
     """
+    schema_fault = _prepare_schema(tool)  # before the faults that look into the schema
+    address_fault, sending_fault = _way_faults(tool) if tool.kind == ToolKind.HTTP else ("", "")
     size = _range_fault(tool.largest_answer, SMALLEST_ANSWER, GREATEST_ANSWER, "bytes")
     _refuse(
         name=_name_fault(tool),
-        parameters=_schema_fault(tool),
-        url=_url_fault(tool),
-        token_setting=_token_fault(tool.token_setting),
+        parameters=schema_fault,
+        url=address_fault or _url_fault(tool),
+        token_setting=_token_fault(tool.token_setting) or sending_fault,
         confirmation=_confirmation_fault(tool),
         timeout_seconds=_range_fault(tool.timeout_seconds, 1, LONGEST_TIMEOUT, "seconds"),
         largest_answer=size,
@@ -39,17 +43,47 @@ def _refuse(**faults: str) -> None:
 
 
 def check_server(server: MCPServer) -> None:
-    """Check a server's address and the name of its token.
+    """Check a server's address, and its token's name and way.
 
     Raises:
         ValidationError: by field.
     """
+    address_fault, sending_fault = _way_faults(server)
     _refuse(
         name=f"Take another name than {server.name}." if server.name in TAKEN else "",
-        url=_placeless(server.url) or _address_fault(server.url),
-        token_setting=_token_fault(server.token_setting),
+        url=_placeless(server.url) or address_fault,
+        token_setting=_token_fault(server.token_setting) or sending_fault,
         timeout_seconds=_range_fault(server.timeout_seconds, 1, LONGEST_TIMEOUT, "seconds"),
     )
+
+
+def _way_faults(saved: Tool | MCPServer) -> tuple[str, str]:
+    """Return what is wrong with an address, and with sending the token there.
+
+    Nothing where calls went before: what leads to an address that is not allowed any more can
+    so be changed and switched off. It isn't called there, whatever is stored.
+    """
+    if not _leads_anew(saved):
+        return "", ""
+    if fault := _forbidden(partial(reaching.check_url, saved.url)):
+        return fault, ""
+    return "", _forbidden(partial(reaching.check_token, saved.token_setting, saved.url))
+
+
+def _leads_anew(saved: Tool | MCPServer) -> bool:
+    """Say whether calls may go from now on where they did not go before."""
+    stored: Tool | MCPServer | None = type(saved).objects.filter(pk=saved.pk).first()
+    if stored is None or (saved.url, saved.token_setting) != (stored.url, stored.token_setting):
+        return True
+    return saved.is_active and not stored.is_active
+
+
+def _forbidden(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except reaching.ForbiddenAddress as error:
+        return str(error)
+    return ""
 
 
 def _placeless(url: str) -> str:
@@ -62,30 +96,18 @@ def _name_fault(tool: Tool) -> str:
     return f"{tool.name} means something else already." if tool.name in TAKEN else ""
 
 
-def _schema_fault(tool: Tool) -> str:
+def _prepare_schema(tool: Tool) -> str:
     try:
-        schemas.check_schema(tool.parameters)
+        tool.parameters = schemas.prepared(tool.parameters)
     except schemas.BadSchema as error:
         return str(error)
     return ""
 
 
-def _address_fault(url: str) -> str:
-    try:
-        reaching.check_url(url)
-    except reaching.ForbiddenAddress as error:
-        return str(error)
-    return ""
-
-
 def _url_fault(tool: Tool) -> str:
+    """Hold the braces of an address and the arguments to each other."""
     if tool.kind != ToolKind.HTTP:
         return "Only an HTTP endpoint has an address." if tool.url else ""
-    return _address_fault(tool.url) or _places_fault(tool)
-
-
-def _places_fault(tool: Tool) -> str:
-    """Hold the braces of an address and the arguments to each other."""
     path, _, query = tool.url.partition("?")
     in_path, in_query = set(places(path)), set(places(query))
     required = set(_part(tool, "required", []))

@@ -65,6 +65,16 @@ def _form_page(request: UserRequest, form: ServerForm) -> HttpResponse:
 
 @require_POST
 @requires("agents.write")
+def server_switch(request: UserRequest, name: str) -> HttpResponse:
+    server = importing.switch_server(
+        server=get_object_or_404(MCPServer, name=name), on="on" in request.POST, by=request.user
+    )
+    messages.success(request, f"{server} is switched {'on' if server.is_active else 'off'}.")
+    return redirect(server)
+
+
+@require_POST
+@requires("agents.write")
 def server_refresh(request: UserRequest, name: str) -> HttpResponse:
     return _listed(request, get_object_or_404(MCPServer, name=name))
 

@@ -107,7 +107,7 @@ def _saved(request: UserRequest, form: ToolForm) -> bool:
     try:
         cataloguing.save_tool(
             tool=form.instance,
-            scenes=form.chosen_scenes(),
+            scenes=form.cleaned_data["scenes"],
             by=request.user,
             based_on=form.cleaned_data["based_on"] if form.instance.pk else None,
             note=form.cleaned_data["note"],

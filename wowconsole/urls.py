@@ -6,7 +6,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from agents.api import ReleaseViewSet, VersionViewSet
-from agents.api_tools import ServerViewSet, ToolViewSet
+from agents.api_servers import ServerViewSet
+from agents.api_tools import ToolViewSet
 from dialogues.api import (
     CaseViewSet,
     ChatSessionView,

@@ -109,6 +109,25 @@ class ToolTests(ApiTestCase):
         for fields in ({"name": "other"}, {"kind": "subagent", "url": ""}):
             assert self.send("patch", TOOLS + "order/", fields).status_code == 422
 
+    def test_off_goes_always(self):
+        Tool.objects.update(url="http://10.0.0.1/{order_id}")
+        off = self.send("patch", TOOLS + "order/", {"is_active": False, "note": "Gone"})
+        assert (off.status_code, off.json()["is_active"]) == (200, False)
+        assert self.tool.revisions.first().note == "Gone"
+        on = self.send("patch", TOOLS + "order/", {"is_active": True})
+        assert (on.status_code, list(on.json()["errors"])) == (422, ["url"])
+
+    def test_scenes_that_the_caller_does_not_see_stay(self):
+        mine, other = make_scene(), make_scene()
+        self.engineer.scenes.set([mine])
+        self.tool.scenes.set([mine, other])
+        left = self.send("patch", TOOLS + "order/", {"scenes": [mine.slug]})
+        assert left.status_code == 200
+        assert set(self.tool.scenes.all()) == {mine, other}
+        self.tool.scenes.set([mine])
+        assert self.send("patch", TOOLS + "order/", {"scenes": []}).status_code == 422
+        assert list(self.tool.scenes.all()) == [mine]
+
     def test_the_list_costs_the_same_for_more(self):
         self.send("get", TOOLS)
         with self.assertNumQueries(4):  # key, roles, tools, scenes
@@ -178,6 +197,18 @@ class ServerTests(ApiTestCase):
         assert self.send("post", approve, {"shown": "x"}).status_code == 409
         approved = self.send("post", approve, {"shown": offer["offer_id"]}).json()
         assert (approved["held_at"], approved["revision"]) == (None, 3)
+
+    def test_a_server_is_changed_and_switched(self):
+        self.send("post", SERVERS, {"name": "shop", "url": "https://mcp.example/"})
+        shop = SERVERS + "shop/"
+        assert self.send("patch", shop, {"timeout_seconds": 7}).json()["timeout_seconds"] == 7
+        for fields in ({"url": "http://10.0.0.1/"}, {"name": "other"}):
+            assert self.send("patch", shop, fields).status_code == 422, fields
+        assert self.send("patch", shop, {}, secret=self.reader).status_code == 403
+        MCPServer.objects.update(url="http://10.0.0.1/")
+        off = self.send("patch", shop, {"is_active": False})
+        assert (off.status_code, off.json()["is_active"]) == (200, False)
+        assert self.send("patch", shop, {"is_active": True}).status_code == 422
 
     def test_what_is_wrong(self):
         for fields in (

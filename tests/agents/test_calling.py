@@ -75,6 +75,13 @@ class CallTests(SimpleTestCase):
             await self.call(token_setting="TOOL_SHOP_TOKEN")
         assert self.shop.requests[0][3] == "Bearer t-2"
 
+    async def test_a_token_for_other_hosts_is_not_sent(self):
+        told = {"TOOL_SHOP_TOKEN": "t-2", "TOOL_SHOP_TOKEN_HOSTS": "erp.internal"}
+        with mock.patch.dict(os.environ, told):
+            data = await self.call(token_setting="TOOL_SHOP_TOKEN")
+        assert "may not reach" in data["error"]
+        assert self.shop.requests == []
+
     async def test_the_business_is_told_who_asks_if_that_is_known(self):
         await self.call()
         tool = self.tool(personal=True)

@@ -1,5 +1,7 @@
 """The catalogue: checked, its history kept, releases unchanged, calls recorded."""
 
+from unittest import mock
+
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -16,6 +18,11 @@ ORDER = {
     "properties": {"order_id": {"type": "string", "pattern": "^GW[0-9]{4}$"}},
     "required": ["order_id"],
 }
+
+
+def circular(reference):
+    properties = {"order_id": {"$ref": reference}}
+    return {"type": "object", "properties": properties, "required": ["order_id"]}
 
 
 def new_tool(**fields):
@@ -91,6 +98,8 @@ class SaveTests(TestCase):
             ("url", {"kind": ToolKind.SUBAGENT}),
             ("parameters", {"parameters": {"type": "string"}}),
             ("parameters", {"parameters": []}),
+            ("parameters", {"parameters": circular("#/properties/order_id")}),
+            ("parameters", {"parameters": circular("#/$defs/nowhere")}),
             ("token_setting", {"token_setting": "SECRET_KEY"}),
             ("confirmation", {"confirmation": "Cancel {number}?"}),
             ("timeout_seconds", {"timeout_seconds": 0}),
@@ -101,6 +110,19 @@ class SaveTests(TestCase):
                 self.save(new_tool(**fields))
             assert field in caught.exception.message_dict, fields
         assert not Tool.objects.exists()
+
+    def test_references_are_written_out_and_true_is_an_object(self):
+        parameters = {
+            "type": "object",
+            "properties": {"order_id": {"$ref": "#/$defs/k"}, "note": True},
+            "required": ["order_id"],
+            "$defs": {"k": ORDER["properties"]["order_id"]},
+        }
+        tool = self.save(new_tool(method="POST", parameters=parameters))
+        tool.refresh_from_db()
+        properties = {**ORDER["properties"], "note": {}}
+        assert tool.parameters == {**ORDER, "properties": properties}
+        assert tool.revisions.get().data["parameters"] == tool.parameters
 
     def test_an_argument_in_the_path_must_be_required(self):
         loose = {"type": "object", "properties": {"order_id": {"type": "string"}}}
@@ -113,6 +135,59 @@ class SaveTests(TestCase):
         tool = cataloguing.switch_tool(tool=tool, on=False, by=self.by)
         assert not tool.is_active
         assert tool.revisions.first().note == "Switched off"
+
+    def test_what_leads_where_it_may_not_go_any_more(self):
+        with self.settings(TOOL_HOSTS=["erp.internal"]):
+            tool = self.save(new_tool(url="http://erp.internal/{order_id}"))
+        tool.description = "find one"
+        self.save(tool)
+        assert not cataloguing.switch_tool(tool=tool, on=False, by=self.by).is_active
+        with self.assertRaises(ValidationError) as caught:
+            cataloguing.switch_tool(tool=tool, on=True, by=self.by)
+        assert list(caught.exception.message_dict) == ["url"]
+        tool.refresh_from_db()
+        tool.url = "http://erp.internal/other/{order_id}"
+        with self.assertRaises(ValidationError):
+            self.save(tool)
+
+    def test_a_broken_tool_is_switched_off_too(self):
+        tool = self.save()
+        Tool.objects.update(parameters=circular("#/properties/order_id"))
+        assert not cataloguing.switch_tool(tool=tool, on=False, by=self.by, note="Bad").is_active
+        assert tool.revisions.first().note == "Bad"
+        with self.assertRaises(cataloguing.ToolChanged):
+            cataloguing.switch_tool(tool=tool, on=False, by=self.by, based_on=1)
+
+    def test_a_token_is_saved_for_its_own_hosts_only(self):
+        elsewhere = "https://shop.example/{order_id}"
+        for token in ("TOOL_X", "DEMO_SHOP_TOKEN"):
+            with (
+                mock.patch.dict("os.environ", {"TOOL_X_HOSTS": "erp.example"}),
+                self.assertRaises(ValidationError) as caught,
+            ):
+                self.save(new_tool(url=elsewhere, token_setting=token))
+            assert list(caught.exception.message_dict) == ["token_setting"]
+        self.save(new_tool(url=elsewhere, token_setting="TOOL_X"))
+
+    def test_scenes_that_somebody_does_not_see_stay(self):
+        mine, other = make_scene(), make_scene()
+        self.by.scenes.set([mine])
+        tool = self.save(scenes=[mine])
+        tool.scenes.set([mine, other])
+        self.save(tool, scenes=[])
+        assert list(tool.scenes.all()) == [other]
+
+    def test_who_is_limited_puts_no_tool_into_every_scene_nor_out_of_them(self):
+        mine = make_scene()
+        self.by.scenes.set([mine])
+        tool = self.save(scenes=[mine])
+        with self.assertRaises(ValidationError):
+            self.save(tool, scenes=[])
+        assert list(tool.scenes.all()) == [mine]
+        cataloguing.save_tool(tool=tool, scenes=[], by=make_user("admin"))
+        with self.assertRaises(ValidationError):
+            self.save(tool, scenes=[mine])
+        self.save(tool, scenes=[])
 
     def test_constraints(self):
         for name, fields in (
@@ -153,6 +228,15 @@ class ReleaseTests(TestCase):
         assert kept.url == "/demo/shop/orders/{order_id}/"
         newer = services.make_release(by=self.by, name="two", version=self.release.version)
         assert released(newer, None)["look_up"].description == "other"
+
+    def test_tools_of_other_scenes_are_not_released(self):
+        self.tool.scenes.set([make_scene()])
+        fields = {"by": self.by, "version": self.release.version}
+        with self.assertRaises(services.UnknownTools):
+            services.make_release(name="two", tools=["look_up"], **fields)
+        assert services.make_release(name="two", **fields).tools == []
+        seeing = {**fields, "by": make_user("admin")}
+        assert services.make_release(name="three", **seeing).tools == ["look_up"]
 
     def test_safety_acts_at_once(self):
         self.change(confirmation="Really {order_id}?", personal=True, timeout_seconds=2)

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from unittest import mock
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
@@ -120,6 +121,29 @@ class ServerTestCase(TestCase):
             self.remote.add_tool(function, **extra)
 
         self.addCleanup(back)
+
+
+class TokenTests(ServerTestCase):
+    def test_a_token_for_other_hosts_is_not_sent(self):
+        [tool] = self.take("look_up")
+        MCPServer.objects.update(token_setting="TOOL_X")
+        with mock.patch.dict("os.environ", {"TOOL_X": "s", "TOOL_X_HOSTS": "erp.internal"}):
+            assert "may not reach" in self.call(tool, order_id="GW1")["error"]
+            self.server.refresh_from_db()
+            listing.list_server(self.server)
+        assert "TOOL_X is not for 127.0.0.1" in self.server.error
+        assert CALLS == []
+
+
+class SwitchTests(ServerTestCase):
+    def test_off_goes_even_if_the_address_is_not_allowed_any_more(self):
+        with self.settings(TOOL_HOSTS=[]):
+            importing.switch_server(server=self.server, on=False, by=self.by)
+            self.server.refresh_from_db()
+            assert not self.server.is_active
+            with self.assertRaises(ValidationError):
+                importing.switch_server(server=self.server, on=True, by=self.by)
+        assert importing.switch_server(server=self.server, on=True, by=self.by).is_active
 
 
 class ListingTests(ServerTestCase):

@@ -56,6 +56,13 @@ class CheckUrlTests(SimpleTestCase):
         ):
             assert self.refused(f"https://{host}/"), host
 
+    def test_numbers_that_only_resolvers_read(self):
+        for host in ("0x7f000001", "2130706433", "127.1", "0177.0.0.1", "1.1.1.1.", "0x7f.1", "1."):
+            assert self.refused(f"https://{host}/"), host
+        check_url("https://0x7f.example/")
+        with self.settings(TOOL_HOSTS=["127.1"]):
+            check_url("https://127.1/")
+
     def test_what_is_no_address(self):
         for url in (
             "",
@@ -123,14 +130,54 @@ class ResolveTests(SimpleTestCase):
             await resolve(httpx2.URL("https://nowhere.example/"))
 
 
+OWN, ANY = "http://127.0.0.1:8000/demo/shop/", "https://shop.example/"
+
+
+@override_settings(PUBLIC_URL="http://127.0.0.1:8000")
 class BearerTests(SimpleTestCase):
     def test_only_tokens_meant_for_tools(self):
         with self.settings(DEMO_SHOP_TOKEN="t"):
-            assert reaching.bearer("DEMO_SHOP_TOKEN") == {"Authorization": "Bearer t"}
+            assert reaching.bearer("DEMO_SHOP_TOKEN", OWN) == {"Authorization": "Bearer t"}
         with mock.patch.dict("os.environ", {"TOOL_X": "s", "DATABASE_URL": "postgres://"}):
-            assert reaching.bearer("TOOL_X") == {"Authorization": "Bearer s"}
+            assert reaching.bearer("TOOL_X", ANY) == {"Authorization": "Bearer s"}
             for name in ("SECRET_KEY", "DATABASE_URL", "tool_x", "TOOL_", "TOOL_Y", ""):
-                assert reaching.bearer(name) == {}, name
+                assert reaching.bearer(name, ANY) == {}, name
+
+    def test_what_says_where_tokens_are_or_may_go_is_no_token(self):
+        told = {"TOOL_X_FILE": "/secrets/x", "TOOL_X_HOSTS": "erp.internal", "TOOL_HOSTS": "a"}
+        with mock.patch.dict("os.environ", told), self.settings(TOOL_HOSTS=["a"]):
+            for name in told:
+                assert reaching.bearer(name, "https://erp.internal/") == {}, name
+
+    def may_go(self, name, url):
+        try:
+            reaching.bearer(name, url)
+        except ForbiddenAddress:
+            return False
+        return True
+
+    def test_a_token_goes_to_the_hosts_that_its_variable_names(self):
+        hosts = "Shop.example, erp.internal:8443"
+        with mock.patch.dict("os.environ", {"TOOL_X": "s", "TOOL_X_HOSTS": hosts, "TOOL_Y": "y"}):
+            for url in (
+                "https://shop.example/a",
+                "https://SHOP.example:9/",
+                "https://erp.internal:8443",
+            ):
+                assert self.may_go("TOOL_X", url), url
+            for url in (
+                "https://evil.example/shop.example",
+                "https://shop.example.evil.example/",
+                "https://shop.example@evil.example/",
+                "https://erp.internal/",
+            ):
+                assert not self.may_go("TOOL_X", url), url
+            assert self.may_go("TOOL_Y", "https://evil.example/")
+
+    def test_the_demo_shops_token_is_for_this_server(self):
+        assert self.may_go("DEMO_SHOP_TOKEN", "/demo/shop/orders/{order_id}/")
+        for url in (ANY, "http://127.0.0.1:8001/", "https://127.0.0.1:8000/"):
+            assert not self.may_go("DEMO_SHOP_TOKEN", url), url
 
 
 class ClientTests(SimpleTestCase):

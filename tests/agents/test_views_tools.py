@@ -71,7 +71,7 @@ class AccessTests(PageTestCase):
         self.writing += [reverse(f"agents:{name}", args=[self.tool.name]) for name in edits]
         self.writing += [
             reverse(f"agents:{name}", args=["shop"])
-            for name in ("server-edit", "server-refresh", "server-import")
+            for name in ("server-edit", "server-switch", "server-refresh", "server-import")
         ]
         self.writing.append(
             reverse("agents:fixture-record", args=[self.tool.name, self.call.public_id])
@@ -216,6 +216,24 @@ class EditTests(PageTestCase):
         self.tool.refresh_from_db()
         assert self.tool.is_active
 
+    def test_off_goes_even_if_the_address_is_not_allowed_any_more(self):
+        Tool.objects.update(url="http://10.0.0.1/{order_id}/")
+        fields = {**FIELDS, "url": "http://10.0.0.1/{order_id}/", "based_on": "1"}
+        fields |= {"token_setting": "", "is_active": ""}
+        self.assertRedirects(self.client.post(self.url + "edit/", fields), self.url)
+        self.tool.refresh_from_db()
+        assert not self.tool.is_active
+        assert self.client.post(self.url + "switch/", {"on": "1"}).status_code == 422
+
+    def test_the_last_scene_stays_where_the_editor_is_limited(self):
+        mine = make_scene()
+        self.engineer.scenes.set([mine])
+        self.tool.scenes.set([mine])
+        fields = {**FIELDS, "url": "/demo/shop/{order_id}/", "based_on": "1"}
+        answer = self.client.post(self.url + "edit/", fields)
+        self.assertContains(answer, "sees every scene", status_code=422)
+        assert list(self.tool.scenes.all()) == [mine]
+
     def test_releases_that_may_call_it(self):
         make_release(name="spring", tools=["look_up_order"])
         make_release(name="autumn", tools=["other"])
@@ -272,7 +290,9 @@ class TryTests(PageTestCase):
         write = self.url + "fixtures/"
         self.client.post(write, {"arguments": '{"order_id": "GW1"}', "result": '{"a": 1}'})
         assert self.tool.fixtures.get().result == {"a": 1}
-        for bad in ("", "[1]", "{"):
+        self.client.post(write, {"arguments": "{}", "result": "{}"})
+        assert self.tool.fixtures.first().arguments == {}
+        for bad in ("", "[1]", "{", "null"):
             answer = self.client.post(write, {"arguments": bad, "result": "{}"})
             assert answer.status_code == 422
 
@@ -289,11 +309,18 @@ class TryTests(PageTestCase):
                 "items": {"type": "array", "items": {"type": "string"}},
                 "to": {"type": "object"},
                 "later": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "who": {"type": ["string", "null"]},
+                "size": {"type": ["integer", "string"]},
+                "any": True,
+                "some": {"anyOf": [True]},
+                "same": {"$ref": "#/$defs/word"},
                 "unused": {"type": "string"},
             },
             "required": ["order_id"],
+            "$defs": {"word": {"type": "string"}},
         }
-        self.tool.save()
+        cataloguing.save_tool(tool=self.tool, by=self.engineer)
+        assert self.client.get(self.url).status_code == 200
         fields = self.arguments(
             order_id="GW1",
             reason='"late"',
@@ -303,6 +330,11 @@ class TryTests(PageTestCase):
             items="a\r\nb\r\n",
             to='{"zip": "1"}',
             later="x",
+            who="me",
+            size="2",
+            any="[1]",
+            some="{}",
+            same="word",
             unused="",
         )
         assert self.client.post(self.try_url, fields).status_code == 302
@@ -315,9 +347,23 @@ class TryTests(PageTestCase):
             "items": ["a", "b"],
             "to": {"zip": "1"},
             "later": "x",
+            "who": "me",
+            "size": 2,
+            "any": [1],
+            "some": {},
+            "same": "word",
         }
         fields["argument-to"] = "{"
         self.assertContains(self.client.post(self.try_url, fields), "as JSON", status_code=422)
+
+    def test_a_schema_that_was_saved_before_it_was_checked_is_shown(self):
+        for schema in (True, {"anyOf": [True]}, {"$ref": "#/properties/order_id"}):
+            parameters = {"type": "object", "properties": {"order_id": schema}}
+            Tool.objects.filter(pk=self.tool.pk).update(parameters=parameters)
+            assert self.client.get(self.url).status_code == 200
+        answer = self.client.post(self.try_url, self.arguments(order_id="1"))
+        self.assertContains(answer, "be used", status_code=422)
+        assert self.shop.requests == []
 
     def test_the_number_of_queries_does_not_grow(self):
         self.client.get(self.url)
@@ -382,6 +428,18 @@ class ServerTests(PageTestCase):
         off = {**self.fields, "is_active": ""}
         answer = self.client.post(self.shop + "edit/", off, follow=True)
         self.assertContains(answer, "switched off")
+
+    def test_off_goes_even_if_the_address_is_not_allowed_any_more(self):
+        self.client.post(NEW_SERVER, self.fields)
+        switch = self.shop + "switch/"
+        with self.settings(TOOL_HOSTS=[]):
+            self.assertContains(self.client.get(self.shop), "Switch off")
+            assert self.client.post(self.shop + "edit/", self.fields).status_code == 302
+            self.assertContains(self.client.post(switch, {"off": "1"}, follow=True), "Switch on")
+            assert not MCPServer.objects.get().is_active
+            assert self.client.post(switch, {"on": "1"}).status_code == 422
+        self.client.post(switch, {"on": "1"})
+        assert MCPServer.objects.get().is_active
 
     def test_a_change_is_shown_and_approved(self):
         self.client.post(NEW_SERVER, self.fields)
