@@ -69,9 +69,10 @@ class ReleaseForm(forms.ModelForm[Release]):
             "version": "The weights that answer.",
         }
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through
-        names = list(Tool.objects.filter(is_active=True).values_list("name", flat=True))
+    def __init__(self, *args: Any, user: AnyUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        seen = Tool.objects.visible_to(user).filter(is_active=True)
+        names = list(seen.values_list("name", flat=True))
         self.fields["tools"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         self.fields["tools"].initial = names
         self.fields["version"].queryset = ModelVersion.objects.all()  # type: ignore[attr-defined]

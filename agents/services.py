@@ -42,7 +42,7 @@ def make_release(
 ) -> Release:
     """Bundle weights, prompt and tools under one name. It never changes afterwards.
 
-    Without `tools` it gets all active ones.
+    Without `tools` it gets all active ones that `by` sees.
 
     Args:
         quote_rules: short for a composition that is "quoted" for every risk.
@@ -52,10 +52,11 @@ def make_release(
             among several rules, and search puts the right one first more often than not.
 
     Raises:
-        UnknownTools: a tool does not exist or is switched off.
+        UnknownTools: a tool does not exist, is switched off, or is of scenes that `by` doesn't see.
         ValidationError: the name is taken or not a slug.
     """
-    active = list(Tool.objects.filter(is_active=True).values_list("name", flat=True))
+    seen = Tool.objects.visible_to(by).filter(is_active=True)
+    active = list(seen.values_list("name", flat=True))
     tools = active if tools is None else tools
     if unknown := sorted(set(tools) - set(active)):
         raise UnknownTools(f"No active tool is called {', '.join(unknown)}.")

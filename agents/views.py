@@ -45,8 +45,9 @@ def release_create(request: UserRequest) -> HttpResponse:
         name = request.GET.get("version", "").replace("\0", "")
         version = ModelVersion.objects.filter(name=name).first()
         name = f"{version.name}-release" if version else ""
-        return _form(request, ReleaseForm(initial={"version": version, "name": name}))
-    form = ReleaseForm(request.POST)
+        initial = {"version": version, "name": name}
+        return _form(request, ReleaseForm(initial=initial, user=request.user))
+    form = ReleaseForm(request.POST, user=request.user)
     if not form.is_valid():
         return _form(request, form, status=422)
     release = services.make_release(by=request.user, **form.release())

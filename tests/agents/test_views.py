@@ -127,6 +127,13 @@ class CreateTests(PageTestCase):
         assert (release.tools, release.created_by) == (["look_up"], self.engineer)
         assert live_release() is None
 
+    def test_tools_of_other_scenes_are_not_offered(self):
+        make_tool(name="theirs").scenes.set([make_scene()])
+        self.assertNotContains(self.client.get(NEW), "theirs")
+        assert self.post(tools=["theirs"]).status_code == 422
+        self.client.force_login(make_user("admin"))
+        self.assertContains(self.client.get(NEW), "theirs")
+
     def test_and_promoted_at_once(self):
         self.post(promote="1")
         assert live_release().name == "fresh"
