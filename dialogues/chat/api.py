@@ -15,6 +15,12 @@ from rest_framework.views import APIView
 from dialogues.chat import identifying
 from dialogues.models import Conversation
 from knowledge.models import Scene
+from wowconsole.errors import Refused
+
+
+class UnknownScene(Refused):
+    code = "unknown_scene"
+    status = 400
 
 
 class SessionAudienceSerializer(serializers.Serializer[Any]):
@@ -51,8 +57,8 @@ class ProofSerializer(serializers.Serializer[Any]):
 
 
 class SessionRequest(serializers.Serializer[Any]):
-    scene = serializers.SlugRelatedField(
-        slug_field="slug", queryset=Scene.objects.all(), required=False, allow_null=True
+    scene = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, help_text="Slug."
     )
     customer = serializers.CharField(max_length=120, required=False, allow_blank=True)
     audience = SessionAudienceSerializer(required=False)
@@ -61,6 +67,13 @@ class SessionRequest(serializers.Serializer[Any]):
     waiting = serializers.BooleanField(
         default=False, help_text="Only a chat in which we spoke first to this customer; or 204."
     )
+
+    def validate_scene(self, slug: str | None) -> Scene | None:
+        if not slug:
+            return None
+        if scene := Scene.objects.filter(slug=slug).first():
+            return scene
+        raise UnknownScene(f"There is no scene “{slug}”.")
 
 
 class SessionAnswer(serializers.Serializer[Any]):
@@ -80,7 +93,11 @@ class ChatSessionView(APIView):
 
     @extend_schema(
         request=SessionRequest,
-        responses={201: SessionAnswer, 204: OpenApiResponse(description="Nothing waits.")},
+        responses={
+            201: SessionAnswer,
+            204: OpenApiResponse(description="Nothing waits."),
+            400: OpenApiResponse(description="`unknown_scene`, or fields that are wrong."),
+        },
     )
     def post(self, request: Request) -> Response:
         asked = SessionRequest(data=request.data)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -86,6 +87,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _send_json(self, content: dict[str, Any]) -> None:
         await self.send(text_data=json.dumps(content, ensure_ascii=False))
+
+
+async def nothing_there(
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[dict[str, Any]]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+) -> None:
+    """Refuse the handshake: no socket has this address."""
+    await receive()
+    await send({"type": "websocket.close"})
 
 
 def _position(query: dict[str, list[str]], newest: int) -> int:

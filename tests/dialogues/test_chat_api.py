@@ -35,6 +35,7 @@ class OpenTests(TestCase):
     def test_nothing_need_be_said(self):
         assert self.post({}).status_code == 201
         assert self.post({"scene": None, "customer": ""}).status_code == 201
+        assert self.post({"scene": ""}).status_code == 201
 
     def test_the_number_of_a_card_is_no_name(self):
         self.post(
@@ -43,6 +44,12 @@ class OpenTests(TestCase):
         conversation = Conversation.objects.get()
         assert conversation.customer == "Maya •••• 1111"
         assert conversation.audience["region"] == "•••• 1111"
+
+    def test_a_scene_that_is_not_there_is_named(self):
+        answer = self.post({"scene": "nowhere"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_scene")
+        assert answer.json()["detail"] == "There is no scene “nowhere”."
+        assert not Conversation.objects.exists()
 
     def test_nonsense_is_refused(self):
         for body in (

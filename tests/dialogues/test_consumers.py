@@ -123,6 +123,10 @@ class HandshakeTests(SocketTestCase):
         unknown = path.replace(str(self.conversation.public_id)[:8], "00000000")
         await self.refused(unknown, f"token={self.token}".encode())
 
+    async def test_addresses_that_lead_nowhere_are_refused(self):
+        for path in ("/ws/chat/nope/", "/ws/", "/", f"/ws/chat/{self.conversation.public_id}"):
+            await self.refused(path, f"token={self.token}".encode())
+
     async def test_ready_says_where_the_log_stands(self):
         await sync_to_async(services.say)(conversation=self.conversation, text="Hi", client_id="x")
         tab = await self.tab()

@@ -9,6 +9,7 @@ from wowconsole.stack.processes import Child
 
 WEB_OPTIONS = [
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
+    *("--ws-max-size", "1048576"),  # bytes held of one frame; chat frames are far smaller
     *("--loop", "uvloop", "--lifespan", "off", "--backlog", "4096"),
     *("--timeout-graceful-shutdown", "3"),  # an open chat would keep the server for ever
 ]
