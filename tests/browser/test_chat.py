@@ -112,6 +112,23 @@ class TestOrder:
         chat.page.wait_for_timeout(100)
         assert chat.sent == []
 
+    def test_earlier_events_change_nothing_of_what_holds_now(self, chat):
+        chat.say(ASKED, 1)
+        chat.tell("control", state="bot", seq=150)
+        earlier = [
+            {"type": "control", "state": "human", "seq": 40},
+            {"type": "survey", "seq": 41, "role": "system", **SURVEY},
+        ]
+        chat.page.route("**/events/?*", lambda route: route.fulfill(json={"events": earlier}))
+        chat.page.reload()
+        chat.wait_for("resume")
+        chat.tell("control", state="bot", seq=150)
+        chat.tell("survey", seq=151, role="customer", survey="s1", answered=1)
+        chat.page.get_by_role("button", name="Show earlier messages").click()
+        expect(chat.page.get_by_text("You are talking to a person now.")).to_be_visible()
+        expect(chat.page.get_by_role("button", name="Talk to a person")).to_be_visible()
+        expect(chat.page.locator(".survey")).to_have_count(0)
+
 
 class TestQueue:
     def test_the_place_stays_whatever_else_is_said(self, chat):

@@ -11,10 +11,10 @@ let card = null;
 
 export function show(event, send) {
   if (event.answered !== undefined) {
-    close();
+    putAway(event.survey);
     return log.note(words.survey_thanks, event.seq);
   }
-  if (load("survey") === event.survey) return; // it was put away
+  if (load("survey") === event.survey) return; // it was answered or put away
   card = make("li", "card survey");
   card.append(form(event, send));
   if (log.place(card, event.seq)) log.toTopOf(card);

@@ -1,7 +1,9 @@
 // The customer's chat. What was said is the server's; kept here are the session and the
 // messages it has not acknowledged yet, so that nothing is lost and nothing comes twice.
 
+import * as ending from "./chat-ending.js";
 import * as feedback from "./chat-feedback.js";
+import * as field from "./chat-field.js";
 import * as files from "./chat-files.js";
 import * as host from "./chat-host.js";
 import { Line } from "./chat-line.js";
@@ -12,13 +14,12 @@ import * as survey from "./chat-survey.js";
 import * as unread from "./chat-unread.js";
 import { $, failure, identifier, isComposing, words } from "./chat-words.js";
 
-const TYPING_MS = 3000, TYPING_SHOWN_MS = 6000;
-const field = $("text");
+const TYPING_SHOWN_MS = 6000;
 const query = new URLSearchParams(location.search);
 
-let control = "bot", closed = false, proof = null;
+let control = "bot", closed = false, proof = null, typingTimer = null;
+let controlled = 0; // the event by which `control` is what it is
 let place = ""; // in the queue, in words
-let typedAt = 0, typingTimer = null;
 
 const line = new Line($("chat").dataset.sessions, {
   ready(event) {
@@ -43,14 +44,9 @@ const line = new Line($("chat").dataset.sessions, {
 // What the page says of itself
 
 function linked(state) {
-  const text = {
-    up: words.here, polling: words.polling, connecting: words.connecting, down: words.reconnecting,
-    offline: words.offline, busy: words.busy, unreachable: words.unreachable, gone: words.gone,
-    refused: words.refused, off: words.off, wrong: words.wrong,
-  }[state];
-  $("link").textContent = text;
+  $("link").textContent = { up: words.here, down: words.reconnecting }[state] || words[state];
   $("link").className = ["up", "polling", "connecting"].includes(state) ? "" : "trouble";
-  if (state === "gone") finish({ gone: true });
+  if (state === "gone") finish(true);
   if (["off", "wrong"].includes(state)) turnAway();
   if (state === "refused") host.tell("refused");
   tools();
@@ -82,21 +78,12 @@ function tools() {
   $("end").hidden = closed;
 }
 
-function finish({ gone = false } = {}) {
-  const hadFocus = document.activeElement?.closest("#write, #end, #sure, .choices");
+function finish(isGone) {
   closed = true;
   doing("");
   answers(false);
-  log.dropChoices();
-  $("ended").textContent = gone ? words.gone : words.ended;
-  $("rating").hidden = gone;
-  log.keepEnd(() => {
-    $("write").hidden = true;
-    $("ending").hidden = false;
-  });
-  $("sure").close();
+  ending.show(isGone);
   tools();
-  if (hadFocus) $("ended").focus();
 }
 
 // No chat can be begun here: what was written is shown as not sent.
@@ -136,7 +123,7 @@ const handlers = {
   },
   message(event) {
     if (event.role === "customer") {
-      line.settled(event.client_id);
+      if (event.client_id) line.settled(event.client_id);
       if (event.client_id && log.settle(event.client_id, event.seq)) return;
     } else {
       log.endTurn(event.turn);
@@ -149,12 +136,14 @@ const handlers = {
   action: log.action,
   job: log.job,
   control(event) {
-    doing("");
+    if (words.control[event.state]) log.note(words.control[event.state], event.seq);
+    if (event.seq < controlled) return; // an earlier one, asked for now
+    controlled = event.seq;
     control = event.state;
+    doing("");
     if (control !== "bot") log.giveUpDraft();
     if (control === "human") answers(false);
     tools();
-    if (words.control[control]) log.note(words.control[control], event.seq);
   },
   typing() {
     doing(words.staff_types);
@@ -174,11 +163,11 @@ const handlers = {
     host.tell("identified", { customer: event.customer });
   },
   feedback: feedback.given,
-  rating: rated,
+  rating: ending.rated,
   survey: (event) => survey.show(event, (frame) => line.send(frame)),
   closed(event) {
     log.giveUpDraft();
-    finish();
+    finish(false);
   },
 };
 
@@ -190,16 +179,9 @@ function receive(event) {
 function unsent(event) {
   const entry = line.outbox.find((each) => each.client_id === event.client_id);
   notSent(event.client_id);
-  field.value = [field.value, entry?.text].filter(Boolean).join("\n");
-  grow();
+  field.giveBack(entry?.text);
   files.giveBack(entry?.files || []);
   log.note(failure(event), log.newest());
-}
-
-function rated({ score }) {
-  $("rating").querySelectorAll("button").forEach((each) =>
-    each.setAttribute("aria-pressed", String(each.value === String(score))));
-  $("thanks").textContent = score ? words.thanks : "";
 }
 
 function stopped(event) {
@@ -217,34 +199,14 @@ function say(text) {
   log.giveUpDraft(); // what was being written is dropped, or comes whole
   log.pending(entry);
   line.say(entry);
-  typedAt = 0;
 }
 
 $("write").addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = field.value.trim();
-  if (!text && !files.ready()) return;
-  field.value = "";
-  grow();
-  say(text);
+  const text = field.take();
+  if (text || files.ready()) say(text);
 });
-
-const grow = () => {
-  field.style.height = "auto";
-  field.style.height = `${field.scrollHeight + 2}px`;
-};
-
-field.addEventListener("input", () => {
-  grow();
-  if (!line.session || Date.now() - typedAt < TYPING_MS) return;
-  typedAt = Date.now();
-  line.send({ type: "typing" });
-});
-field.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
-  event.preventDefault();
-  $("write").requestSubmit();
-});
+field.wire(() => line.session && line.send({ type: "typing" }));
 document.querySelectorAll("[data-say]").forEach((button) =>
   button.addEventListener("click", () => { say(button.dataset.say); field.focus(); }));
 $("log").addEventListener("say", (event) => { say(event.detail); field.focus(); });
@@ -256,20 +218,9 @@ $("log").addEventListener("no-news", async () => {
   log.note(answer?.ok ? words.no_news_done : words.failed, log.newest());
 });
 
-$("human").addEventListener("click", () => line.send({ type: "human" }));
-$("agent").addEventListener("click", () => line.send({ type: "agent" }));
-$("end").addEventListener("click", () => {
-  $("sure").returnValue = "";
-  $("sure").showModal();
-});
-$("sure").addEventListener("close", () => {
-  if ($("sure").returnValue === "end") line.send({ type: "close" });
-});
+for (const type of ["human", "agent"]) $(type).addEventListener("click", () => line.send({ type }));
 $("stop").addEventListener("click", () => { line.send({ type: "cancel" }); field.focus(); });
-$("rating").addEventListener("submit", (event) => {
-  event.preventDefault();
-  line.send({ type: "rate", score: Number(event.submitter.value), comment: "" });
-});
+ending.wire(line);
 $("again").addEventListener("click", () => {
   forget("session", "outbox", "read", "survey");
   host.tell("session", { active: false });
@@ -293,9 +244,8 @@ function restart() {
   log.clear();
   closed = false;
   control = "bot";
-  $("write").hidden = false;
-  $("ending").hidden = true;
-  rated({ score: null });
+  controlled = 0;
+  ending.hide();
   linked("up");
   host.tell("session", { active: false });
 }
@@ -333,11 +283,10 @@ host.listen({
 });
 $("shut")?.addEventListener("click", () => host.tell("close"));
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !isComposing(event) && !$("sure").open) host.tell("close");
+  if (event.key === "Escape" && !isComposing(event) && !ending.isAsked()) host.tell("close");
 });
 
 let begun = false;
-
 function begin() {
   if (begun) return;
   begun = true;
