@@ -7,8 +7,6 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from itertools import takewhile
 
 from asgiref.sync import sync_to_async
 
@@ -39,7 +37,7 @@ from agents.happenings import (
     Thinking,
     TurnContext,
 )
-from agents.prompting import Rule
+from agents.prompting import Line, Rule
 from agents.turning import Running
 from knowledge.searching import Found
 
@@ -106,7 +104,7 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
             yield happening
         if told := telling.as_told(turn, is_all=True):
             yield Delta(told.reply)
-            yield Finished(told)
+            yield Finished(told, degraded=telling.broken(turn))
 
 
 def _asking(turn: Running, call: DialogueAction) -> Finished:
@@ -123,7 +121,7 @@ async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
     while not (over := turn.spent.over(turn.budget)):
         if told := telling.as_told(turn):
             yield Delta(told.reply)
-            yield Finished(told)
+            yield Finished(told, degraded=telling.broken(turn))
             return
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
         try:
@@ -238,17 +236,22 @@ def find_rules(context: TurnContext) -> list[Found]:
     return found
 
 
-async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueAction:
+async def rehearse(
+    context: TurnContext, rules: Sequence[Rule], told: Sequence[Line] = ()
+) -> DialogueAction:
     """Return what the agent would say or do first by `rules`; tools are named, never called.
 
     It is held to the same checks as in service, with one more try where they refuse.
+
+    Args:
+        told: what calls of this turn told already; the next action is the one after them.
 
     Raises:
         EngineUnavailable: no answer.
     """
     turn = await turning.begin(context)
     turning.show(turn, rules)
-    if plain := _without_a_model(turn):
+    if plain := _without_a_model(turn, told):
         return plain
     while not turn.spent.over(turn.budget):
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
@@ -265,13 +268,16 @@ async def rehearse(context: TurnContext, rules: Sequence[Rule]) -> DialogueActio
     return degrading.instead(turn, "Its budget is used up.").action
 
 
-def _without_a_model(turn: Running) -> DialogueAction | None:
-    """Return what no model is asked for, of a turn whose tools may have told something already."""
-    made = list(takewhile(lambda line: line.role == "tool", reversed(turn.lines)))
-    asked = proposing.proposed(replace(turn, lines=turn.lines[: len(turn.lines) - len(made)]))
-    if made:
-        turn.made = {line.name: [line.arguments] for line in made}
+def _without_a_model(turn: Running, told: Sequence[Line]) -> DialogueAction | None:
+    """Return what no model is asked for; afterwards the turn knows what its calls told."""
+    if turn.context.declined:
+        return DialogueAction(CLARIFY, confirming.LEFT, "The customer said no")
+    asked = None if turn.context.confirmed else proposing.proposed(turn)
+    for line in told:
+        turn.lines.append(line)
+        turn.made.setdefault(line.name, []).append(line.arguments)
+    if told or asked is None:
         return telling.as_told(turn, is_all=asked is not None and asked.calls_a_tool)
-    if asked is not None and asked.calls_a_tool and turn.tools[asked.name].is_irreversible:
+    if asked.calls_a_tool and turn.tools[asked.name].is_irreversible:
         return _asking(turn, asked).action
     return asked

@@ -19,9 +19,10 @@ from django.utils import timezone
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
 from agents.master import TurnContext
+from agents.models import Release
 from dialogues import events, recording, services
 from dialogues.costs import capping
-from dialogues.history import answer_by, lines_for
+from dialogues.history import answer_by, done_in, lines_for
 from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
 from dialogues.recording import Record
@@ -145,7 +146,8 @@ async def _follow(turn: Turn, record: Record) -> None:
     if said := await looking.answer_for(turn, partial(_status, turn)):
         await _finish(turn, record, said, "")
         return
-    context = await sync_to_async(_context)(turn)
+    assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
+    context = await sync_to_async(context_of)(turn, turn.release)
     if context.money_left is not None and context.money_left <= 0:
         news = await master.news(context)
         record.degraded = "" if news else OVER_CAP
@@ -158,12 +160,12 @@ async def _follow(turn: Turn, record: Record) -> None:
         await _take(happening, turn, record)
 
 
-def _context(turn: Turn) -> TurnContext:
-    assert turn.release is not None  # noqa: S101 (narrows the type; answer_turn checked)
+def context_of(turn: Turn, release: Release) -> TurnContext:
+    """Return all that the agent of a release may know when it answers a turn."""
     call, agreed = answer_by(turn) or (None, True)
     return TurnContext(
         str(turn.public_id),
-        turn.release,
+        release,
         turn.conversation.scene,
         lines_for(turn),
         audience=turn.conversation.audience,

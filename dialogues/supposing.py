@@ -4,6 +4,7 @@ The model reads the rules as they were found then, less one, with another versio
 by another release, and what tools had told. No tool is called, and no customer notices.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -12,15 +13,20 @@ from django.db import transaction
 from agents.master import TurnContext
 from agents.models import Release, live_release
 from agents.prompting import Line, Rule
-from dialogues.history import lines_for
+from dialogues import answering
+from dialogues.history import answer_by
 from dialogues.loop.replaying import EngineDown, rehearsed
 from dialogues.loop.reviewing import step_action
 from dialogues.models import Turn, WhatIf, WhatIfKind
 from knowledge import jobs
 from knowledge.models import UNFINISHED, Job, Revision
-from wowconsole.errors import Invalid
+from wowconsole.errors import Invalid, Refused
 
 TASK = "dialogues.tasks.suppose"
+
+
+class NoRule(Refused):
+    code = "rested_on_no_rule"
 
 
 @transaction.atomic
@@ -37,7 +43,10 @@ def suppose(
 
     Raises:
         Invalid: nothing is changed, two things are, or the rule was not found for the turn.
+        NoRule: the turn was answered in fixed words, whatever the rules say.
     """
+    if why := why_no_rule(turn):
+        raise NoRule(why)
     if (revision is None) == (release is None):
         raise Invalid("Choose one thing to change: a rule, its version, or the release.")
     kind = WhatIfKind.RELEASE if revision is None else _kind(turn, revision)
@@ -49,6 +58,19 @@ def suppose(
     title = f"What if, turn {turn.public_id}"
     job = jobs.start(task=TASK, title=title, by=by, total=1)
     return WhatIf.objects.create(turn=turn, kind=kind, revision=revision, release=release, job=job)
+
+
+def why_no_rule(turn: Turn) -> str:
+    """Say why no rule and no release had to do with the answer; "" where they had.
+
+    Such words are the same for every release: of a cap, a picture, a fault, or after a no.
+    """
+    if turn.timings and "search_ms" not in turn.timings:
+        return "This answer rested on no rule: none was searched for, and its words are fixed."
+    answered = answer_by(turn)
+    if answered is not None and not answered[1]:
+        return "This answer rested on no rule: the customer said no, so nothing was done."
+    return ""
 
 
 def _kind(turn: Turn, revision: Revision) -> WhatIfKind:
@@ -76,7 +98,7 @@ def run(job: Job) -> None:
         Rule(each.unit_id, each.condition, each.content, each.risk, near.get(each.unit_id) or 0.0)
         for each in shown
     ]
-    action = rehearsed(_context(row), rules)
+    action = rehearsed(_context(row), rules, _told(row.turn))
     jobs.advance(job, done=1, note="Asked")
     told = [{"unit_id": e.unit_id, "revision_id": e.pk, "title": e.title} for e in shown]
     WhatIf.objects.filter(pk=row.pk).update(output=action.as_dict(), shown=told)
@@ -94,13 +116,11 @@ def _shown(row: WhatIf) -> list[Revision]:
 
 
 def _context(row: WhatIf) -> TurnContext:
-    turn, conversation = row.turn, row.turn.conversation
-    release = row.release or turn.release or live_release(conversation.scene)
+    """Return what the agent knew of the dialogue; nothing can be started from here, nor paid."""
+    release = row.release or row.turn.release or live_release(row.turn.conversation.scene)
     if release is None:
         raise EngineDown("No release is live, so nothing can answer. Promote one first.")
-    lines = [*lines_for(turn), *_told(turn)]
-    audience = conversation.audience
-    return TurnContext(str(turn.public_id), release, conversation.scene, lines, audience=audience)
+    return replace(answering.context_of(row.turn, release), delegate=None, money_left=None)
 
 
 def _told(turn: Turn) -> list[Line]:

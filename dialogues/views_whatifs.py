@@ -64,6 +64,7 @@ def _what_ifs(turn: Turn) -> dict[str, Any]:
         releases = releases.exclude(pk=turn.release.pk)
     return {
         "what_ifs": rows,
+        "why_no_rule": supposing.why_no_rule(turn),
         "releases": releases,
         "is_waiting": any(not row.job.is_finished for row in rows),
     }

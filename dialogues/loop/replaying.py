@@ -4,7 +4,7 @@ First the search is compared, which takes seconds, then the answers, one engine 
 time. Nothing is published, no tool is called, and customers notice nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from agents import engines
 from agents.actions import DialogueAction
 from agents.master import TurnContext, rehearse
 from agents.models import Release, live_release
-from agents.prompting import Rule
+from agents.prompting import Line, Rule
 from dialogues.history import lines_for
 from dialogues.loop import weighing
 from dialogues.loop.affecting import Affected, affected_turns
@@ -212,10 +212,10 @@ def _rules(side: dict[str, Any]) -> list[Rule]:
     ]
 
 
-def rehearsed(context: TurnContext, rules: list[Rule]) -> DialogueAction:
+def rehearsed(context: TurnContext, rules: list[Rule], told: Sequence[Line] = ()) -> DialogueAction:
     try:
         with _alone():
-            return async_to_sync(_rehearse)(context, rules)
+            return async_to_sync(_rehearse)(context, rules, told)
     except engines.EngineUnavailable as error:
         raise EngineDown(
             f"The engine does not answer: {error}. What the search finds is below. Resume the "
@@ -223,9 +223,11 @@ def rehearsed(context: TurnContext, rules: list[Rule]) -> DialogueAction:
         ) from error
 
 
-async def _rehearse(context: TurnContext, rules: list[Rule]) -> DialogueAction:
+async def _rehearse(
+    context: TurnContext, rules: list[Rule], told: Sequence[Line]
+) -> DialogueAction:
     try:
-        return await rehearse(context, rules)
+        return await rehearse(context, rules, told)
     finally:
         await engines.close()
 

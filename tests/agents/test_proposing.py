@@ -5,7 +5,7 @@ from django.test import TestCase
 
 from agents import master
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
-from agents.confirming import Call
+from agents.confirming import LEFT, Call
 from agents.happenings import TurnContext
 from agents.prompting import Line, Rule
 from tests.agents.test_guarding import RULE, AgentMixin
@@ -120,6 +120,20 @@ class ProposingTests(AgentMixin, TestCase):
             assert (await self.asked(text)).action.name == CLOSE, text
         assert (await self.asked("That's all wrong!")).action.name == REPLY
         assert (await self.asked("Before I say goodbye: what does it cost?")).action.name == REPLY
+
+    async def test_a_rehearsal_knows_what_the_customer_agreed_to_or_declined(self):
+        async def rehearsed(text, **fields):
+            lines = [Line("customer", "Where is my order GW1009?"), Line("agent", "Cancel it?")]
+            lines.append(Line("customer", text))
+            context = TurnContext("t", self.release, self.scene, lines, **fields)
+            return await master.rehearse(context, [])
+
+        self.engine.always = says("In the model's words.")
+        assert (await rehearsed("No, thanks.", declined=True)).reply == LEFT
+        assert self.engine.requests == []
+        call = Call("cancel", {"order_id": "GW1009"})
+        assert (await rehearsed("Yes", confirmed=call)).reply == "In the model's words."
+        assert (await rehearsed("Yes")).name == "look"
 
 
 class AsWrittenTests(AgentMixin, TestCase):

@@ -2,7 +2,7 @@
 
 from django.test import SimpleTestCase, TestCase
 
-from agents import telling
+from agents import master, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import composed_early
 from agents.models import Tool, ToolKind
@@ -55,6 +55,17 @@ class TellingTests(AgentMixin, TestCase):
         self.engine.will(says("Ready in 15 minutes."))
         other = Line("tool", name="look_up", result=RESULT)
         assert (await self.finished(ASKED, BEGUN, other)).action.reply == "Ready in 15 minutes."
+
+    async def test_a_rehearsal_tells_what_service_would(self):
+        async def rehearsed(*lines, **fields):
+            context = master.TurnContext("t", self.release, self.scene, list(lines))
+            return (await master.rehearse(context, [], **fields)).reply
+
+        self.engine.always = says("It is ready, and yes.")
+        meanwhile = Line("customer", "And is it hot?")
+        assert await rehearsed(ASKED, BEGUN, CALLED) == RESULT["summary"]
+        assert await rehearsed(ASKED, BEGUN, meanwhile, CALLED) == "It is ready, and yes."
+        assert await rehearsed(ASKED, told=[CALLED]) == RESULT["summary"]
 
 
 TEMPLATE = "Order {id} is {status}. {courier} brings it. It costs ${total}."

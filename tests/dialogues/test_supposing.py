@@ -1,25 +1,37 @@
 """What if: a turn asked again with one thing changed, as a job, on a page and in the API."""
 
+from dataclasses import replace
+from unittest import mock
+
+from asgiref.sync import async_to_sync
 from django.db import IntegrityError, connection, transaction
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dialogues import supposing, tasks
+from agents.actions import REPLY, DialogueAction
+from agents.confirming import Call
+from dialogues import answering, supposing, tasks
+from dialogues.costs.capping import CAPPED
 from dialogues.models import Turn, TurnStatus, TurnUnit, WhatIf, WhatIfKind
+from dialogues.senses import looking
 from knowledge import jobs
 from knowledge.models import JobState
 from tests.dialogues.replays import edited
-from tests.engine import Answer, EngineMixin, says
+from tests.dialogues.test_answering import ORDER_ID, make_talk
+from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
     make_conversation,
     make_published_unit,
     make_release,
     make_scene,
+    make_tool,
     make_turn,
     make_user,
+    say,
 )
+from tests.toolserver import business
 from wowconsole.errors import Invalid
 
 ASKED = "What do I get for cold soup?"
@@ -126,6 +138,76 @@ class JobTests(WhatIfTestCase):
             transaction.atomic(),
         ):
             WhatIf.objects.create(turn=self.turn, kind=WhatIfKind.WITHOUT, job=job)
+
+
+class FixedAnswerTests(EngineMixin, TestCase):
+    """Answers that no rule had to do with, and one after a yes."""
+
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url))
+        asks = "Shall I cancel order {order_id}?"
+        make_tool(name="cancel", url="/orders/{order_id}/", parameters=ORDER_ID, confirmation=asks)
+        self.talk = make_talk(
+            "Cancel GW1001", tools=["cancel"], customer_ref="c-1", identified_at=timezone.now()
+        )
+        self.reviewer = make_user("admin")
+        self.client.force_login(self.reviewer)
+
+    def answered(self, *said):
+        for text in said:
+            say(self.talk, text)
+        async_to_sync(answering.answer_conversation)(self.talk.pk)
+        return Turn.objects.latest("pk")
+
+    def refuses(self, turn, why):
+        with self.assertRaisesMessage(supposing.NoRule, why):
+            supposing.suppose(turn=turn, by=self.reviewer, release=make_release())
+        page = self.client.get(reverse("dialogues:turn-why", args=[turn.public_id]))
+        self.assertContains(page, why)
+        self.assertNotContains(page, "Ask this release")
+        assert not WhatIf.objects.exists()
+
+    def test_after_a_no(self):
+        self.engine.will(calls("cancel", order_id="GW1001"))
+        self.answered()
+        self.refuses(self.answered("No, thanks."), "the customer said no")
+
+    def test_above_a_cap(self):
+        Turn.objects.create(
+            conversation=self.talk,
+            asked_seq=0,
+            status=TurnStatus.DONE,
+            finished_at=timezone.now(),
+            cost=1,
+        )
+        with self.settings(CONVERSATION_CAP_CENTS=1):
+            turn = self.answered()
+        assert turn.output["reply"] == CAPPED
+        self.refuses(turn, "none was searched for")
+
+    def test_a_picture_that_nobody_can_make_out(self):
+        with mock.patch.object(looking, "answer_for") as answer:
+            answer.return_value = DialogueAction(REPLY, looking.UNCLEAR)
+            turn = self.answered()
+        self.refuses(turn, "none was searched for")
+
+    def test_after_a_yes_the_agent_knows_all_that_it_knew(self):
+        self.engine.will(calls("cancel", order_id="GW1001"), says("It is cancelled."))
+        self.answered()
+        turn = self.answered("Yes")
+        with mock.patch.object(supposing, "rehearsed") as rehearsed:
+            rehearsed.return_value = DialogueAction(REPLY, "Done.")
+            row = supposing.suppose(turn=turn, by=self.reviewer, release=make_release())
+            tasks.suppose(row.job_id)
+        [(context, _, told)] = [call.args for call in rehearsed.call_args_list]
+        then = answering.context_of(answering.with_parts(turn.pk), row.release)
+        assert context == replace(then, delegate=None)
+        assert context.confirmed == Call("cancel", {"order_id": "GW1001"})
+        assert context.customer == "c-1"
+        assert [(line.name, line.result) for line in told] == [("cancel", {"status": "on the way"})]
+        assert len(self.shop.requests) == 1, "a what-if calls nothing"
 
 
 class PageTests(WhatIfTestCase):
