@@ -217,8 +217,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 2,
     "unacked_restore_throttle": 1,
     "socket_keepalive": True,
-    # Who sends a task waits no longer for a broker that is silent, twice at most: a sweep sends
-    # it again. Workers wait for tasks without reading, so that these may come hours apart.
+    # For a broker that is silent, who sends a task waits these a few times, no longer: a sweep
+    # sends it again. Workers wait for tasks without reading, so that they may come hours apart.
     "socket_connect_timeout": 1,
     "socket_timeout": 2,
 }

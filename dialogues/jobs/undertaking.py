@@ -14,6 +14,7 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync, sync_to_async
 from celery import current_app
+from django.db import Error
 from django.utils import timezone
 
 from agents import engines
@@ -141,11 +142,29 @@ def _broken(job: SubagentJob, error: Exception) -> None:
 
 
 async def _keep_lease(job: SubagentJob, doing: "asyncio.Future[Outcome]") -> None:
-    """Renew the lease while the work runs; stop the work when the job is not ours any more."""
+    """Renew the lease while the work runs; stop the work when the job is not ours any more.
+
+    What the database refuses is tried again: until the lease has passed nobody else is at it.
+    That is told by this process's own clock, even if the database does not answer at all.
+    """
+    loop, seconds = asyncio.get_running_loop(), leasing.LEASE_SECONDS
     ours = SubagentJob.objects.filter(pk=job.pk, owner=job.owner)
-    while await ours.aupdate(leased_until=leasing.lease()):
-        await asyncio.sleep(BEAT_SECONDS)
-    doing.cancel()
+    end = loop.call_later(seconds, doing.cancel)
+    try:
+        while True:
+            asked = loop.time()
+            try:
+                if not await ours.aupdate(leased_until=leasing.lease()):
+                    doing.cancel()
+                    return
+            except Error:
+                logger.warning("The lease of job %s can't be renewed; trying again", job.public_id)
+            else:
+                end.cancel()
+                end = loop.call_at(asked + seconds, doing.cancel)
+            await asyncio.sleep(BEAT_SECONDS)
+    finally:
+        end.cancel()
 
 
 def _complete(job: SubagentJob, outcome: Outcome) -> None:

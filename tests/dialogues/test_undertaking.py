@@ -3,6 +3,8 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 from django.test import TestCase
 from django.utils import timezone
 
@@ -259,6 +261,50 @@ class EndingEarlyTests(SubAgentMixin, TestCase):
             tasks.sweep_jobs()
             tasks.sweep_jobs()
         assert [state for state, _ in told(self.job)] == ["queued", "expired"]
+
+
+class LeaseTests(SubAgentMixin, TestCase):
+    def setUp(self):
+        self.asked, self.faults, self.stopped = [], [], []
+        renew = QuerySet.aupdate
+
+        async def aupdate(rows, **changes):
+            self.asked.append(changes)
+            if self.faults:
+                raise self.faults.pop()
+            return await renew(rows, **changes)
+
+        self.enterContext(patch.object(QuerySet, "aupdate", aupdate))
+        self.enterContext(patch.object(undertaking, "BEAT_SECONDS", 0.01))
+
+    def test_a_renewal_that_fails_is_tried_again(self):
+        async def run(work):
+            async with asyncio.timeout(10):
+                while len(self.asked) < 4:
+                    await asyncio.sleep(0.01)
+            return Outcome({"well": True})
+
+        self.faults = [InterfaceError("it is closed"), OperationalError("it has gone")]
+        self.register(run)
+        with self.assertLogs("dialogues.jobs.undertaking", "WARNING"):
+            job = do(make_job(name="tested"))
+        assert job.state == SubagentState.DONE
+
+    def test_the_work_ends_where_its_lease_lapses(self):
+        async def run(work):
+            try:
+                await asyncio.sleep(20)
+            except asyncio.CancelledError:
+                self.stopped.append(True)
+                raise
+            return Outcome({"well": True})
+
+        self.faults = [OperationalError("it has gone")] * 10_000
+        self.register(run)
+        with patch.object(leasing, "LEASE_SECONDS", 0.1):
+            job = do(make_job(name="tested"))
+        assert self.stopped == [True]
+        assert SubagentJob.objects.due().get() == job, "another worker goes on"
 
 
 class ReadingTheQueueTests(TestCase):
