@@ -86,7 +86,7 @@ EN = {
     "away": "Our people are away. Leave a message here, or go back to the agent.",
     "staff_types": "Our staff is writing…",
     "control": {
-        "queued": "A person will take over shortly.",
+        "queued": "A person will take over.",  # the line on the queue says when
         "human": "You are talking to a person now.",
         "bot": "The agent answers again.",
     },
@@ -237,7 +237,7 @@ ZH = {
     "away": "人工客服暂不在线。您可以在此留言，或返回智能客服。",
     "staff_types": "人工客服正在输入…",
     "control": {
-        "queued": "即将为您转接人工客服。",
+        "queued": "将由人工客服为您服务。",
         "human": "人工客服正在为您服务。",
         "bot": "已转回智能客服。",
     },

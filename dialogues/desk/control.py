@@ -41,7 +41,7 @@ def ask_for_person(*, conversation: Conversation) -> Event | None:
     if conversation.control != Control.BOT or conversation.closed_at:
         return None
     _handover(conversation)
-    event = _change_control(conversation, Control.QUEUED)
+    event = _change_control(conversation, Control.QUEUED, **queueing.absence(conversation.scene))
     queueing.tell(conversation.scene, conversation)
     return event
 
@@ -114,7 +114,8 @@ def release(*, conversation: Conversation, by: User) -> Event:
     handover.holder = None
     handover.save(update_fields=["holder"])
     Assignment.objects.create(handover=handover, to=None, by=by)
-    event = _change_control(conversation, Control.QUEUED, **_owed(conversation))
+    told = _owed(conversation) | queueing.absence(conversation.scene)
+    event = _change_control(conversation, Control.QUEUED, **told)
     queueing.tell(conversation.scene, conversation)
     return event
 
@@ -182,9 +183,8 @@ def hand_back(
         return _back_to_agent(conversation)
     _silence(conversation, "Control changed while it ran.")
     told = bool(summary.strip()) and source == SummarySource.STAFF
-    known = conversation.last_seq if seen is None else seen
-    owed = _owed(conversation, after=known if told else 0)
-    event = _change_control(conversation, Control.BOT, **owed)
+    after = (conversation.last_seq if seen is None else seen) if told else 0
+    event = _change_control(conversation, Control.BOT, **_owed(conversation, after=after))
     _end(conversation, by=event, summary=checked(summary) if summary.strip() else "", source=source)
     return event
 
@@ -260,7 +260,7 @@ def _end(
     )
 
 
-def _change_control(conversation: Conversation, control: Control, **more: bool) -> Event:
+def _change_control(conversation: Conversation, control: Control, **more: object) -> Event:
     conversation.control = control
     conversation.save(update_fields=["control"])
     return append(

@@ -66,16 +66,25 @@ def standing(conversation: Conversation) -> dict[str, Any] | None:
 
 def _frame(place: int, desk: Desk | None) -> dict[str, Any]:
     """Build what a customer is told who is at `place` in the queue."""
+    line = "You are next." if place == 1 else f"You are number {place} in the queue."
+    frame = {"type": "status", "state": "queued", "position": place, "back_at": None}
+    return frame | {"detail": line} | _absence(desk)
+
+
+def absence(scene: Scene | None) -> dict[str, Any]:
+    """Return what who waits is told while none of a scene's people is there; {} while some are.
+
+    `back_at` is when they are back (ISO 8601), None for never; `detail` says it in words.
+    """
+    return _absence(desk_of(scene))
+
+
+def _absence(desk: Desk | None) -> dict[str, Any]:
     now = timezone.now()
     back = hours_of(desk).next_opening(now)
-    is_open = back is not None and back <= now
-    frame: dict[str, Any] = {"type": "status", "state": "queued"}
-    frame |= {"position": place, "back_at": None}
-    if not is_open and desk is not None:
-        frame["back_at"] = back.isoformat() if back else None
-        return frame | {"detail": _away(back, desk)}
-    line = "You are next." if place == 1 else f"You are number {place} in the queue."
-    return frame | {"detail": line}
+    if desk is None or (back is not None and back <= now):
+        return {}
+    return {"back_at": back.isoformat() if back else None, "detail": _away(back, desk)}
 
 
 def _away(back: datetime | None, desk: Desk) -> str:

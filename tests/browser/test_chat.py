@@ -90,7 +90,7 @@ class TestOrder:
         expect(chat.page.locator(".streaming")).to_have_count(0)
         chat.answer(GIVEN, 3, turn="t1")
         expect(chat.page.get_by_text(GIVEN)).to_be_visible()
-        assert chat.shown() == [ASKED, "A person will take over shortly.", GIVEN]
+        assert chat.shown() == [ASKED, "A person will take over.", GIVEN]
 
     def test_an_ack_that_comes_after_the_answer_offers_no_stop(self, chat):
         frame = chat.write(ASKED)

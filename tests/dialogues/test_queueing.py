@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dialogues import services
 from dialogues.desk import control, queueing
-from dialogues.models import Desk, Handover, Holiday, OpenPeriod
+from dialogues.models import Desk, EventKind, Handover, Holiday, OpenPeriod
 from tests.dialogues.test_control import ControlCase
 from tests.factories import make_conversation, make_scene
 
@@ -72,8 +72,23 @@ class HoursTests(ControlCase):
         frame = queueing.standing(self.conversation)
         assert frame["back_at"].endswith("01:00:00+00:00")  # 9 in Shanghai
         assert "at 09:00 (Asia/Shanghai). Leave a message" in frame["detail"]
+        asked = self.conversation.events.get(kind=EventKind.CONTROL)
+        told = {"back_at": frame["back_at"], "detail": frame["detail"]}
+        assert asked.data == {"state": "queued", **told}
         assert self.handover().due_at.hour == 1
         assert self.handover().due_at.minute == 5
+
+    def test_within_the_hours_nothing_is_said_of_them(self):
+        Desk.objects.create(scene=self.scene)
+        control.ask_for_person(conversation=self.conversation)
+        asked = self.conversation.events.get(kind=EventKind.CONTROL)
+        assert asked.data == {"state": "queued"}
+
+    def test_who_is_put_back_when_people_have_left_is_told_when_they_are_back(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        self.shut(self.scene)
+        event = control.release(conversation=self.conversation, by=self.ana)
+        assert event.data["back_at"] == queueing.standing(self.conversation)["back_at"]
 
     def test_a_scene_without_a_desk_has_the_one_of_the_deployment(self):
         desk = self.shut(None)
