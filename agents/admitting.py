@@ -13,6 +13,7 @@ from dataclasses import replace
 from agents import proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
+from agents.promising import SENTENCE
 from agents.turning import Running, words_itself
 
 UNKNOWN = "I have found nothing on that. Please say it in other words, or ask for a person."
@@ -20,6 +21,12 @@ ASKS_NOTHING = "it asks nothing: ask a question, call a tool or hand off"
 SMALL_TALK_WORDS = 8  # "Hello! How can I help you today?"
 _ASKS = re.compile(r"[?？]|\b(please|tell me|which|what|send|need)\b|请|哪", re.IGNORECASE)
 _WHO = re.compile(r"\b(colleague|person|human|team|specialist)s?\b|同事|人工", re.IGNORECASE)
+# Nobody looked: "I have no order GW1002."
+_DENIES_ALL = re.compile(
+    r"\b(have|found|find|see|know) (no|nothing)\b|\b(can't|cannot|couldn't|could not|didn't|don't)"
+    r" (find|see|have)\b|没有找到|找不到|查不到",
+    re.IGNORECASE,
+)
 _LEAVES = re.compile(
     r"\b(bye|goodbye|good night|see you|that's all|that is all|thanks?|thank you|cheers|no|nothing"
     r"|done|solved)\b|再见|谢谢|没有了|不用了",
@@ -31,13 +38,19 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
     """Return what is said in place of a small model's own words, the action itself if they do."""
     if asks_nothing(turn, action):
         return _asking(turn, action) or action
-    if action.name == HANDOFF and turn.context.release.quotes and not _WHO.search(action.reply):
-        return replace(action, reply=proposing.COLLEAGUE)
+    if action.name == HANDOFF and turn.context.release.quotes:
+        return replace(action, reply=_to_whom(action.reply))
     if action.name == CLOSE and _stays(turn):
         return replace(action, name=REPLY)
     if _tells_what_stands_nowhere(turn, action):
         return replace(action, name=CLARIFY, reply=UNKNOWN)
     return action
+
+
+def _to_whom(reply: str) -> str:
+    """Return what a hand-over says of who comes, without the reasons that a small model finds."""
+    said = [each for each in SENTENCE.split(reply) if _WHO.search(each)]
+    return " ".join(said) or proposing.COLLEAGUE
 
 
 def _asking(turn: Running, action: DialogueAction) -> DialogueAction | None:
@@ -73,5 +86,7 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
         return False
     if turn.lines and turn.lines[-1].role == "tool":
         return False
+    if _DENIES_ALL.search(action.reply):
+        return True
     is_small_talk = len(action.reply.split()) <= SMALL_TALK_WORDS
     return not is_small_talk and not any(letter.isdigit() for letter in action.reply)

@@ -18,10 +18,11 @@ CHOICES = ("Yes", "No")
 _YES = re.compile(
     r"(yes|yep|yeah|yup|sure|ok|okay|correct|right|confirm(ed)?|please do|do it|go ahead|"
     r"of course|absolutely|definitely|是的?|好的?|可以|确认|对|行)"
-    r"([\s,.!。！，]+(yes|please|thanks|thank you|sure|ok|do it|go ahead|do so|cancel it|"
-    r"refund it|that's right|i am sure|i'm sure|谢谢|请))*[\s,.!。！]*",
+    r"([\s,.!。！，]+(yes|please|thanks|thank you|sure|ok|do it|go ahead|do so|"
+    r"that's right|i am sure|i'm sure|谢谢|请))*[\s,.!。！]*",
     re.IGNORECASE,
 )
+_DEED = re.compile(r"[\s,.!]+(\w+) (?:it|this|that)\b", re.IGNORECASE)
 _NO = re.compile(
     r"(no|nope|nah|don't|do not|please don't|rather not|better not|不要?|不用|不行|算了|否)"
     r"([\s,.!。！，]+(no|thanks|thank you|please|don't|not now|谢谢))*[\s,.!。！]*",
@@ -42,9 +43,13 @@ class Call:
         return {"name": self.name, "arguments": self.arguments}
 
 
-def says_yes(text: str) -> bool:
-    """Say whether the text agrees and says nothing else."""
-    return _YES.fullmatch(text.strip()) is not None
+def says_yes(text: str, tool: str) -> bool:
+    """Say whether the text agrees to a call of this tool and says nothing else.
+
+    It may name the deed ("yes, cancel it"): of `cancel_order`, never of `refund_order`.
+    """
+    agreed = _DEED.sub(lambda deed: "" if deed[1].lower() in tool.split("_") else deed[0], text)
+    return _YES.fullmatch(agreed.strip()) is not None
 
 
 def says_no(text: str) -> bool:

@@ -18,8 +18,9 @@ from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.finding import unanswered, wordings
 from agents.grounding import identifiers
-from agents.models import Tool
+from agents.models import Tool, ToolKind
 from agents.promising import DENIES
+from agents.prompting import Line
 from agents.turning import Running, named
 
 ASKED_FOR = "The customer asked for it"
@@ -28,17 +29,29 @@ COLLEAGUE = "I'm passing you to a colleague."
 GOODBYE = "Thank you for writing. Goodbye!"
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
-FAREWELL_WORDS = 6  # longer messages say something besides
 _PERSON = re.compile(
-    r"\b(talk|speak|chat|connect|transfer|put|pass|get|give|want|need|like)\b[^.?!,;]{0,30}"
+    r"\b(talk|speak|chat|connect|transfer|(put|pass|get|give) me|want|need|like)\b[^.?!,;]{0,30}"
     r"\b(humans?|real person|a person|live agent|an agent|representative|operator|colleague)\b"
     r"|^\W*(human|person|agent|operator|representative)( please)?\W*$|人工|真人",
     re.IGNORECASE,
 )
+# A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.
 _BYE = re.compile(
-    r"\b(bye|goodbye|good night)\b|\b(see you|that's all|that is all)( then| soon)?\W*$|再见",
+    r"(\W|\b(ok(ay)?|no|thanks?|thank you|so much|a lot|then|for now|all"
+    r"|have a (nice|good) (day|one)|that's all|that is all|see you( soon| later)?"
+    r"|good ?bye|bye|good ?night|再见|谢谢|拜拜)(?!\w))*",
     re.IGNORECASE,
 )
+_LEAVES = re.compile(
+    r"\b(bye|good ?bye|good ?night|see you|that's all|that is all)\b|再见|拜拜", re.I
+)
+_NEWS = re.compile(
+    r"\b(any|some) (news|updates?|luck)\b|\bwhat did (they|he|she|the \w+) say\b"
+    r"|\b(did|have) you (call|reach|hear|get through)\w*|\bhow (did|is|was) (the|your) call\b"
+    r"|有(消息|结果)了?吗|怎么样了",
+    re.IGNORECASE,
+)
+ON_IT = "I'm still on it, and write to you here as soon as I know more."
 
 
 def proposed(turn: Running) -> DialogueAction | None:
@@ -47,18 +60,32 @@ def proposed(turn: Running) -> DialogueAction | None:
     if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
     said = unanswered(turn.lines)
-    return _of_the_talk(said) or _of_tools_or_rules(turn, said)
+    return _of_the_talk(said) or _of_a_job(turn, " ".join(said)) or _of_tools_or_rules(turn, said)
 
 
 def _of_the_talk(said: Sequence[str]) -> DialogueAction | None:
     """Return how the talk goes on where the customer says so: with a person, or not at all."""
-    text = " ".join(said)
+    text = " ".join(said).replace("’", "'")
     person = _PERSON.search(text)
     if person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]):
         return DialogueAction(HANDOFF, COLLEAGUE, ASKED_FOR)
-    if len(said) == 1 and _BYE.search(text) and len(text.split()) <= FAREWELL_WORDS:
+    if len(said) == 1 and _LEAVES.search(text) and _BYE.fullmatch(text):
         return DialogueAction(CLOSE, GOODBYE, "The customer takes leave")
     return None
+
+
+def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
+    """Return what the last sub-agent's job brought, or that it goes on, to who asks after it."""
+    lines = [line for line in turn.lines if _is_a_jobs(turn, line)]
+    if not lines or not _NEWS.search(text):
+        return None
+    words = str(lines[-1].result.get("summary") or ON_IT)
+    return DialogueAction(REPLY, words, "The customer asked after it")
+
+
+def _is_a_jobs(turn: Running, line: Line) -> bool:
+    tool = turn.tools.get(line.name) if line.role == "tool" else None
+    return tool is not None and tool.kind == ToolKind.SUBAGENT and "error" not in line.result
 
 
 def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:

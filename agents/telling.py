@@ -5,10 +5,11 @@ job's as the job sums it up, a tool's by the tool's template. A small model leav
 what was found; without it the reply is right, and comes a model call sooner.
 """
 
+import re
 from collections.abc import Sequence
 
 from agents import occasions
-from agents.actions import CLARIFY, REPLY, DialogueAction
+from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.calling import NOT_IDENTIFIED
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
@@ -16,7 +17,16 @@ from agents.turning import Running, last_call, told_of
 
 REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
 SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask once more."
-OWN_ERRORS = ("wrong arguments", "the answer")  # of agents/calling.py, for the model to read
+BROKEN = (
+    "I'm sorry, I can't reach the system for that at the moment. Please try again in a few "
+    "minutes, or ask for a person."
+)
+WRONG_ARGUMENTS = "wrong arguments"  # of agents/calling.py, like what follows a tool's name here:
+_BROKEN = re.compile(
+    r" (is not answering|leads to an|can't be started|is not set up|refused \(|failed \("
+    r"|is switched off|is held back)"
+)
+UNSURE = "I'm sorry, I can't tell whether that worked. A colleague looks into it now."
 
 
 def as_told(turn: Running, *, is_all: bool = False) -> DialogueAction | None:
@@ -46,23 +56,38 @@ def words_of_job(turn: Running) -> str:
 
 def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
     last, tool = last_call(turn)
-    if last is None or tool is None or tool.name not in turn.made or not tool.result_template:
+    if last is None or tool is None or tool.name not in turn.made:
         return None
     if error := str(last.result.get("error", "")):
-        words = _refused(tool, error)
-        return DialogueAction(CLARIFY, words, "As the tool refused") if words else None
-    words = told_of(turn)
+        return _of_failure(tool, error)
+    words = told_of(turn) if tool.result_template else ""
     if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn)):
         return None
     return DialogueAction(REPLY, words, "As the tool told")
 
 
-def _refused(tool: Tool, error: str) -> str:
-    if error == NOT_IDENTIFIED:
-        return SIGN_IN
-    if tool.name in error or error.startswith(OWN_ERRORS):
-        return ""
-    return REFUSED.format(error=error.rstrip("."))
+def _of_failure(tool: Tool, error: str) -> DialogueAction | None:
+    if is_broken(tool, error):
+        if tool.is_irreversible:
+            return DialogueAction(HANDOFF, UNSURE, error[:120])
+        return DialogueAction(CLARIFY, BROKEN, error[:120])
+    if not tool.result_template or error.startswith(WRONG_ARGUMENTS):
+        return None  # which the model reads, and calls again
+    words = SIGN_IN if error == NOT_IDENTIFIED else REFUSED.format(error=error.rstrip("."))
+    return DialogueAction(CLARIFY, words, "As the tool refused")
+
+
+def broken(turn: Running) -> str:
+    """Return the error of a tool that did not work, if that is the last thing that happened."""
+    last, tool = last_call(turn)
+    error = str(last.result.get("error", "")) if last else ""
+    return error if tool and error and is_broken(tool, error) else ""
+
+
+def is_broken(tool: Tool, error: str) -> bool:
+    """Say whether the tool itself is at fault, and not what it was asked."""
+    ours = error.removeprefix(tool.name) if error.startswith(tool.name) else ""
+    return _BROKEN.match(ours) is not None or error.startswith("the answer ")
 
 
 def _has_more_to_do(turn: Running) -> bool:

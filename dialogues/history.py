@@ -68,6 +68,14 @@ def lines_for(turn: Turn) -> list[Line]:
     return [as_line(event) for event in reversed(shown)]
 
 
+def done_in(turn: Turn) -> list[Line]:
+    """Return what calls told a process that died over this turn: none of them is made again."""
+    if turn.attempts <= 1:
+        return []
+    made = turn.events.filter(kind=EventKind.ACTION)
+    return [as_line(event) for event in made.order_by("seq")]
+
+
 def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     """Return the call that the customer was asked about and whether they agree, if they said so.
 
@@ -91,10 +99,11 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     if said.filter(Q(seq__lt=question.seq) | Q(seq__lte=turn.earlier.asked_seq)).exists():
         return None  # it came before the question, or was answered with something else
     texts = list(said.values_list("text", flat=True))
-    agreed, declined = all(map(says_yes, texts)), all(map(says_no, texts))
+    call = Call(**asking.output["pending"])
+    agreed, declined = all(says_yes(text, call.name) for text in texts), all(map(says_no, texts))
     if not texts or agreed == declined or _is_void(question, messages):
         return None
-    return Call(**asking.output["pending"]), agreed
+    return call, agreed
 
 
 def _is_void(question: Event, messages: QuerySet[Event]) -> bool:

@@ -10,7 +10,7 @@ def test_a_plain_yes_in_either_language():
         *("Yes", "yes please!", "OK, thanks", "Sure, go ahead.", "do it"),
         *("好的", "是的，谢谢"),
     ):
-        assert says_yes(text), text
+        assert says_yes(text, "refund_order"), text
 
 
 def test_conditions_questions_and_refusals_are_no_yes():
@@ -18,7 +18,13 @@ def test_conditions_questions_and_refusals_are_no_yes():
         *("No", "not now", "yes but only the fries", "ok and what about my refund?", "yes?"),
         *("Is that ok", "I said yes to the other one", "yesterday", "", "不好", "好像不对"),
     ):
-        assert not says_yes(text), text
+        assert not says_yes(text, "refund_order"), text
+
+
+def test_a_yes_may_name_the_deed_that_was_asked_about_and_no_other():
+    for text in ("ok cancel it", "Right. Cancel it.", "yes, please cancel that, thanks"):
+        assert says_yes(text, "cancel_order"), text
+        assert not says_yes(text, "refund_order"), text
 
 
 def test_the_question_names_what_is_about_to_happen():

@@ -91,7 +91,8 @@ class ProposingTests(AgentMixin, TestCase):
             CLARIFY,
             "Please tell me the order number.",
         )
-        last = await self.asked("It's GW1009", "Where is my order GW10099?")  # mistyped
+        before = [Line("customer", "It's GW1009"), Line("agent", "What is?")]
+        last = await self.asked("Where is my order GW10099?", before=before)  # mistyped
         assert last.action.reply == "In the model's words."
 
     async def test_of_two_orders_the_model_chooses(self):
@@ -106,7 +107,11 @@ class ProposingTests(AgentMixin, TestCase):
             "人工",
         ):
             assert (await self.asked(text)).action.name == HANDOFF, text
-        for text in ("I don't want to talk to a person", "What do your agents earn?"):
+        for text in (
+            "I don't want to talk to a person",
+            "What do your agents earn?",
+            "Can I give the parcel to a person?",
+        ):
             assert (await self.asked(text)).action.name == REPLY, text
 
     async def test_several_messages_are_read_as_one(self):
@@ -116,10 +121,16 @@ class ProposingTests(AgentMixin, TestCase):
         assert last.pending == Call("cancel", {"order_id": "GW1009"})
 
     async def test_who_says_goodbye_is_let_go(self):
-        for text in ("ok thanks, bye", "That's all."):
+        for text in ("ok thanks, bye", "That's all.", "No, that’s all, have a nice day", "再见"):
             assert (await self.asked(text)).action.name == CLOSE, text
-        assert (await self.asked("That's all wrong!")).action.name == REPLY
-        assert (await self.asked("Before I say goodbye: what does it cost?")).action.name == REPLY
+        for text in (
+            "That's all wrong!",
+            "Before I say goodbye: what does it cost?",
+            "Don't say goodbye yet",
+            "Bye bye baby toy set missing",
+            "ok thanks",
+        ):
+            assert (await self.asked(text)).action.name == REPLY, text
 
     async def test_a_rehearsal_knows_what_the_customer_agreed_to_or_declined(self):
         async def rehearsed(text, **fields):

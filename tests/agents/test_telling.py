@@ -1,10 +1,12 @@
 """A job's own words are the reply where the release says rules in theirs."""
 
+from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents import master, telling
+from agents import master, proposing, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import composed_early
+from agents.confirming import Call
 from agents.models import Tool, ToolKind
 from agents.prompting import Line, Rule
 from tests.agents.test_guarding import RULE, AgentMixin
@@ -40,6 +42,17 @@ class TellingTests(AgentMixin, TestCase):
         self.engine.will(calls("call_shop"))
         last = await self.finished(ASKED, delegate=delegate)
         assert (last.action.reply, len(self.engine.requests)) == (NOTE, 1)
+
+    async def test_who_asks_after_a_job_hears_what_it_brought_or_that_it_goes_on(self):
+        begun = Line("tool", name="call_shop", result={"state": "queued", "note": NOTE})
+        news = Line("customer", "Any news?")
+        assert (await self.finished(ASKED, begun, BEGUN, news)).action.reply == proposing.ON_IT
+        told = Line("agent", RESULT["summary"])
+        last = await self.finished(ASKED, begun, BEGUN, CALLED, told, news)
+        assert last.action.reply == RESULT["summary"]
+        assert self.engine.requests == []
+        self.engine.will(says("None that I know of."))
+        assert (await self.finished(news)).action.reply == "None that I know of."
 
     async def test_a_customer_who_wrote_meanwhile_is_answered_too(self):
         self.engine.will(says("It is ready in 15 minutes, and yes."))
@@ -119,8 +132,38 @@ class ToolTests(AgentMixin, TestCase):
         action = await self.told(b'{"id": 7, "status": "late"}', customer="owen")
         assert action.reply == "Order 7 is late."
 
-    async def test_errors_of_our_own_are_the_model_s_to_word(self):
-        assert (await self.told(b"[]")).reply == "In the model's words."
+    async def test_a_tool_that_does_not_work_is_said_to_be_out_of_reach(self):
+        action = await self.told(b"[]")
+        assert (action.name, action.reply) == (CLARIFY, telling.BROKEN)
+        assert len(self.engine.requests) == 1
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.status, shop.answer = 500, b'{"detail": "exploded"}'
+            self.engine.will(calls("look_up"))
+            last = await self.finished(ORDER)
+        assert (last.action.reply, "failed (status 500)" in last.degraded) == (telling.BROKEN, True)
+
+    async def test_of_a_deed_that_broke_nobody_says_that_it_was_done(self):
+        fields = {"parameters": {"type": "object"}, "confirmation": "Refund?"}
+        await sync_to_async(make_tool)(name="refund", url="/", result_template=TEMPLATE, **fields)
+        release = await sync_to_async(make_release)(tools=["refund"], limits={"quote_rules": True})
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.status, shop.answer = 500, b'{"id": 7, "status": "refunded"}'
+            call = Call("refund", {})
+            last = await self.finished(Line("customer", "yes"), release=release, confirmed=call)
+        assert (last.action.name, last.action.reply) == (HANDOFF, telling.UNSURE)
+        assert self.engine.requests == []
+
+    def test_what_the_business_says_itself_is_no_breakdown(self):
+        tool = Tool(name="refund")
+        for error, broken in (
+            ("refund is not answering", True),
+            ("refund failed (status 503): down", True),
+            ("the answer is too large", True),
+            ("refunds above $50 need a colleague", False),
+            ("refund refused by the bank", False),
+            ("wrong arguments: order_id", False),
+        ):
+            assert telling.is_broken(tool, error) == broken, error
 
     async def test_where_more_may_be_done_the_model_is_asked_but_does_not_word_it(self):
         asked = Line("customer", "Please cancel my order 7.")
