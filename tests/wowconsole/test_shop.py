@@ -56,6 +56,15 @@ class AccessTests(ShopTestCase):
         for path, method in paths:
             assert self.call(method, path, customer="Zoë Blake").status_code == 200
 
+    def test_who_is_not_known_reaches_orders_of_guests_only(self):
+        make_order(guest=False)
+        before = DemoOrder.objects.get().data
+        for path, method in (("GW0001/", "get"), ("GW0001/refund/", "post")):
+            answer = self.call(method, path)
+            assert answer.status_code == 404
+            assert answer.json() == {"error": "please sign in to see this order"}
+        assert DemoOrder.objects.get().data == before
+
     def test_unknown_orders(self):
         assert self.call("get", "GW9999/").json() == {"error": "order not found"}
         assert self.refund("k").status_code == 404

@@ -2,7 +2,8 @@
 
 The agent reaches it only through its tools. It wants a bearer token, answers a repeated
 Idempotency-Key as before, and enforces the limits itself whatever a model asks. Whom a chat
-knows to be a customer of the shop (by name: the demo has no other id), it shows their orders only.
+knows to be a customer of the shop (by name: the demo has no other id), it shows their orders only;
+whom it does not know, those that were placed by guests, who have nothing but a number.
 """
 
 import json
@@ -40,11 +41,23 @@ def _trusted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return guarded
 
 
-def _order(rows: QuerySet[DemoOrder], request: HttpRequest, order_id: str) -> DemoOrder | None:
-    """Return the order, if it is that of the customer who asks or nobody knows who asks."""
+class _Refused(Exception):
+    """The order is not shown; the message says why."""
+
+
+def _order(rows: QuerySet[DemoOrder], request: HttpRequest, order_id: str) -> DemoOrder:
+    """Return the order, if it is that of the customer who asks.
+
+    Raises:
+        _Refused: it is not theirs, or nobody knows who asks for what is no guest's.
+    """
     order = rows.filter(order_id=order_id).first()
     customer = unquote(request.headers.get(CUSTOMER_HEADER, ""))
-    return order if order and customer in {"", order.data["customer"]} else None
+    if order and customer == "" and not order.data.get("guest"):
+        raise _Refused("please sign in to see this order")
+    if order is None or customer not in {"", order.data["customer"]}:
+        raise _Refused("order not found")
+    return order
 
 
 def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[..., HttpResponse]:
@@ -55,9 +68,10 @@ def _changing(act: Callable[[DemoOrder, dict[str, Any]], Order]) -> Callable[...
     @_trusted
     @transaction.atomic
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
-        order = _order(DemoOrder.objects.select_for_update(), request, order_id)
-        if order is None:
-            return JsonResponse({"error": "order not found"}, status=404)
+        try:
+            order = _order(DemoOrder.objects.select_for_update(), request, order_id)
+        except _Refused as error:
+            return JsonResponse({"error": str(error)}, status=404)
         key = request.headers.get("Idempotency-Key", "")[:100]
         if known := DemoCall.objects.filter(key=key).first():
             return JsonResponse(known.answer)
@@ -123,9 +137,10 @@ def _showing(show: Callable[[DemoOrder], Order]) -> Callable[..., HttpResponse]:
     @require_GET
     @_trusted
     def view(request: HttpRequest, order_id: str) -> HttpResponse:
-        order = _order(DemoOrder.objects.all(), request, order_id)
-        if order is None:
-            return JsonResponse({"error": "order not found"}, status=404)
+        try:
+            order = _order(DemoOrder.objects.all(), request, order_id)
+        except _Refused as error:
+            return JsonResponse({"error": str(error)}, status=404)
         return JsonResponse(show(order))
 
     return view
