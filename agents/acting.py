@@ -2,6 +2,7 @@
 
 import hashlib
 from decimal import Decimal
+from typing import Any
 
 from agents import breaking
 from agents.actions import DialogueAction
@@ -27,6 +28,10 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     if not turn.spent.affords(tool.name, price, turn.budget):
         step.result = {"error": f"{tool.name} was not called: the budget leaves too little"}
         return
+    if (told := _told_before(turn, action)) is not None:
+        step.result = told
+        pay(turn, step, price)
+        return
     try:
         async with breaking.guarded(f"tool:{tool.pk}", counts=_Silent):
             answered = await call_tool(
@@ -47,6 +52,12 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
         step.result = {"error": f"{tool.name} is not answering"}
     step.removed = orders_in(step.result)
     pay(turn, step, price)
+
+
+def _told_before(turn: Running, action: DialogueAction) -> dict[str, Any] | None:
+    """Return what this very call told the process that died over the turn, if it was made."""
+    told = (line for line in turn.context.done if line.name == action.name)
+    return next((line.result for line in told if line.arguments == action.arguments), None)
 
 
 class _Silent(Exception):

@@ -1,6 +1,6 @@
 """What goes into the master agent and what comes out of it: plain data, no dialogue model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,7 @@ class TurnContext:
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
     money_left: Decimal | None = None  # dollars that the caps leave; None: no cap
+    done: Sequence[Line] = ()  # what calls of this turn told, before its process died
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,12 @@ Runs where the customer's socket is, for speed; when that process dies, a worker
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError
-from django.utils import timezone
+from django.db import DataError, IntegrityError, OperationalError
 
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
@@ -113,32 +110,52 @@ async def _answer(turn: Turn, record: Record) -> None:
             await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), error)
         else:
             await _follow(turn, record)
+    except recording.LostTurn:
+        await sync_to_async(recording.store_steps)(turn, record)
     except Exception as error:
         logger.exception("Turn failed")
-        await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), repr(error))
+        await _apologise(turn, record, repr(error))
+
+
+async def _apologise(turn: Turn, record: Record, error: str) -> None:
+    """End the turn with an apology; without its record, if that is what can't be stored."""
+    sorry = DialogueAction(HANDOFF, master.SORRY)
+    try:
+        await _finish(turn, record, sorry, error)
+    except (IntegrityError, DataError):
+        logger.exception("The record of the turn can't be stored")
+        await _finish(turn, Record(started=record.started), sorry, error)
 
 
 async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
     """Renew the lease while the turn runs; stop the work when it was dropped.
 
-    Where a person came first, the work goes on unheard: what was done is to stay on record.
+    Where a person or another process came first, the work goes on unheard: what was done is to
+    stay on record.
     """
-    this = Turn.objects.filter(pk=turn.pk)
-    while True:
+    is_ours = True
+    while is_ours:
         await asyncio.sleep(min(LOOK_SECONDS, services.LEASE_SECONDS / 3))
-        until = timezone.now() + timedelta(seconds=services.LEASE_SECONDS)
-        if await this.filter(status=TurnStatus.RUNNING).aupdate(leased_until=until):
-            continue
-        await turn.arefresh_from_db(fields=["status"])
-        if turn.status == TurnStatus.DROPPED:
-            work.cancel()
-        return
+        is_ours = await _renewed(turn)
+    await turn.arefresh_from_db(fields=["status"])
+    if turn.status == TurnStatus.DROPPED:
+        work.cancel()
+    elif turn.status == TurnStatus.RUNNING:  # elsewhere: of this process nothing is heard
+        turn.status = TurnStatus.DROPPED
+
+
+async def _renewed(turn: Turn) -> bool:
+    """Renew the lease; False: the turn is not ours any more. A try that fails loses nothing."""
+    try:
+        return bool(await Turn.objects.held(turn).aupdate(leased_until=services.lease_end()))
+    except OperationalError:
+        logger.warning("The lease could not be renewed; the next try may do it.", exc_info=True)
+        return True
 
 
 async def _may_act(turn: Turn) -> bool:
-    """Say whether the turn still runs, and keep it from being dropped from now on."""
-    running = Turn.objects.filter(pk=turn.pk, status=TurnStatus.RUNNING)
-    return bool(await running.aupdate(acts=True))
+    """Say whether the turn is still ours, and keep it from being dropped from now on."""
+    return bool(await Turn.objects.held(turn).aupdate(acts=True))
 
 
 async def _follow(turn: Turn, record: Record) -> None:
@@ -156,7 +173,7 @@ async def _follow(turn: Turn, record: Record) -> None:
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
         if isinstance(happening, master.Calling) and not await _may_act(turn):
-            return
+            raise recording.LostTurn
         await _take(happening, turn, record)
 
 
@@ -174,6 +191,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         delegate=delegate_for(turn),
         customer=turn.conversation.customer_ref,
         money_left=capping.money_left(turn.conversation),
+        done=done_in(turn),
     )
 
 
@@ -190,7 +208,8 @@ async def _take(happening: master.Happening, turn: Turn, record: Record) -> None
         case master.Step():
             record.steps.append(asdict(happening))
         case master.Called():
-            await sync_to_async(recording.store_call)(turn, happening)
+            if not await sync_to_async(recording.store_call)(turn, happening):
+                raise recording.LostTurn
         case master.Finished():
             record.pending, record.degraded = happening.pending, happening.degraded
             await _finish(turn, record, happening.action, happening.error)
@@ -230,5 +249,4 @@ async def _tell(turn: Turn, event: dict[str, Any]) -> None:
 
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
     record.finish()
-    with suppress(IntegrityError):  # control changed: a person speaks now, and the agent is silent
-        await sync_to_async(recording.store_end)(turn, record, action, error)
+    await sync_to_async(recording.store_end)(turn, record, action, error)

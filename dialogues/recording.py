@@ -62,41 +62,50 @@ class Record:
         }
 
 
+class LostTurn(Exception):
+    """A person came first, or another process has taken the turn over: nothing more is done."""
+
+
 @transaction.atomic
-def store_call(turn: Turn, called: master.Called) -> None:
+def store_call(turn: Turn, called: master.Called) -> bool:
+    """Store once what a tool did, and say whether the turn is still ours.
+
+    Where it is not, the call is a fact of the system's and no word of the agent's: staff see it,
+    and so does the agent, who would do it again otherwise.
+    """
+    is_ours = _is_ours(turn)
     data = {"name": called.name, "arguments": called.arguments, "result": called.result}
-    stored = turn.events.filter(kind=EventKind.ACTION).values_list("data", flat=True)
-    if data in list(stored):  # by the process that died
-        return
+    if turn.events.filter(kind=EventKind.ACTION, data=data).exists():  # by the process that died
+        return is_ours
     event = services.append(
         conversation=turn.conversation,
         kind=EventKind.ACTION,
-        role=Role.AGENT,
+        role=Role.AGENT if is_ours else Role.SYSTEM,
         data=data,
         turn=turn,
-        fence=turn.fence,
+        fence=turn.fence if is_ours else None,
     )
     promises.note_from_tool(turn.conversation, str(event.public_id), called.result)
+    return is_ours
+
+
+def _is_ours(turn: Turn) -> bool:
+    """Say whether the agent may still speak in a turn, and keep it so for this transaction."""
+    # The conversation first, as everywhere: in the other order a takeover could deadlock.
+    conversation = Conversation.objects.select_for_update().get(pk=turn.conversation_id)
+    held = Turn.objects.held(turn).select_for_update()
+    return conversation.fence == turn.fence and held.exists()
 
 
 @transaction.atomic
 def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
-    """Store reply, turn and found rules at once, if the turn is still ours to end.
-
-    Raises:
-        IntegrityError: control has changed, so nothing of the agent may appear.
-    """
-    # The conversation first, as everywhere: in the other order a takeover could deadlock.
-    Conversation.objects.select_for_update().get(pk=turn.conversation_id)
-    running = Turn.objects.select_for_update().filter(pk=turn.pk, status=TurnStatus.RUNNING)
-    if not running.exists():
-        # A person came first. What was done until then (a refund, say) stays on record.
-        figures = {"steps": record.steps, **record.figures}
-        Turn.objects.filter(pk=turn.pk, steps=[]).update(**figures)
+    """Store reply, turn and found rules at once, if the turn is still ours to end."""
+    if not _is_ours(turn):
+        store_steps(turn, record)
         return
     _store_reply(turn, record, action)
     _store_found(turn, record.found, action.knowledge)
-    running.update(
+    Turn.objects.held(turn).update(
         status=TurnStatus.FAILED if error else TurnStatus.DONE,
         steps=record.steps,
         output=action.as_dict() | _pending(record),
@@ -111,6 +120,12 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
         services.ask_for_person(conversation=turn.conversation)
     elif action.name == CLOSE and not error:
         control.close_as_agent(conversation=turn.conversation, asked_seq=turn.asked_seq)
+
+
+def store_steps(turn: Turn, record: Record) -> None:
+    """Keep on record what was done (a refund, say) in a turn that is not ours to end."""
+    figures = {"steps": record.steps, **record.figures}
+    Turn.objects.filter(pk=turn.pk, steps=[]).update(**figures)
 
 
 def _pending(record: Record) -> dict[str, Any]:

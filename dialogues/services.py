@@ -7,6 +7,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.cleaning import storable
@@ -52,6 +54,7 @@ __all__ = [
     "close",
     "give_feedback",
     "hand_back",
+    "lease_end",
     "opens",
     "rate",
     "reply_as_staff",
@@ -176,7 +179,7 @@ def begin_turn(conversation_pk: int) -> Turn | None:
         release=conversation.release,
         fence=conversation.fence,
         attempts=1,
-        leased_until=timezone.now() + timedelta(seconds=LEASE_SECONDS),
+        leased_until=lease_end(),
     )
 
 
@@ -202,11 +205,17 @@ def begin_with_history(
 
 def take_over(turn_pk: int) -> Turn | None:
     """Lease a running turn whose process has died, or return None. One UPDATE decides."""
-    now = timezone.now()
-    taken = Turn.objects.abandoned().filter(pk=turn_pk)
-    attempts = Turn.objects.get(pk=turn_pk).attempts + 1
-    until = now + timedelta(seconds=LEASE_SECONDS)
-    if not taken.update(leased_until=until, attempts=attempts):
-        return None
     parts = ("conversation__scene", "release__version")  # what is not fetched here can't be later
-    return Turn.objects.select_related(*parts).get(pk=turn_pk)
+    turn = Turn.objects.select_related(*parts).get(pk=turn_pk)
+    silent = Turn.objects.held(turn).abandoned()
+    turn.attempts += 1
+    taken = silent.update(leased_until=lease_end(), attempts=turn.attempts)
+    return turn if taken else None
+
+
+def lease_end() -> CombinedExpression:
+    """Return until when a turn belongs to who takes it now, by the database's clock.
+
+    Hosts' own clocks differ: by one that is fast, every living turn would be abandoned.
+    """
+    return Now() + timedelta(seconds=LEASE_SECONDS)

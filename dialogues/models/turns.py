@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.functional import cached_property
 from pgvector.django import VectorField
@@ -29,8 +30,12 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         return self.filter(conversation__in=Conversation.objects.visible_to(user))
 
     def abandoned(self) -> Self:
-        """Keep the running turns whose process let its lease lapse."""
-        return self.filter(status=TurnStatus.RUNNING, leased_until__lt=timezone.now())
+        """Keep the running turns whose process let its lease lapse, by the database's clock."""
+        return self.filter(status=TurnStatus.RUNNING, leased_until__lt=Now())
+
+    def held(self, turn: "Turn") -> Self:
+        """Keep `turn` while it runs and no other process has taken it over since it was read."""
+        return self.filter(pk=turn.pk, status=TurnStatus.RUNNING, attempts=turn.attempts)
 
     def stopped(self) -> Self:
         """Keep those that the customer stopped, rather than wrote on meanwhile."""
@@ -46,8 +51,8 @@ class Turn(models.Model):
     """All that went into one reply: found rules, prompts, engine output, tool calls, times.
 
     `asked_seq` is the customer's event it answers, so no message is answered twice; at
-    most one turn of a conversation runs at a time. While it runs, `leased_until` belongs
-    to one process; when that one dies, another finishes.
+    most one turn of a conversation runs at a time. While it runs, it belongs until
+    `leased_until` to the process that counted `attempts` up; when that one dies, another finishes.
 
     `steps` has one object per engine call: {"messages": [...], "output": str, "action":
     {...} | null, "result": {...} | null, "engine_ms", "first_token_ms", "tool_ms",

@@ -8,14 +8,15 @@ from datetime import timedelta
 from unittest import mock
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
 from agents import breaking
 from agents.master import MOST_STEPS, SORRY, Delta
 from agents.prompting import build_messages
-from dialogues import answering, events, history, services
+from dialogues import answering, events, history, recording, services
+from dialogues.desk import presenting as desk
 from dialogues.models import Case, Control, EventKind, Role, Turn, TurnStatus, Verdict
 from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
@@ -96,6 +97,27 @@ class ReplyTests(EngineMixin, TestCase):
             "choices": [],
         }
         assert (message.turn_id, message.fence) == (turn.pk, 0)
+
+    async def failing(self, times):
+        """A talk whose turn can't be stored so many times."""
+        broken = [IntegrityError("broken")] * times + [None]
+        with (
+            mock.patch.object(recording, "_store_found", side_effect=broken),
+            self.assertLogs(answering.logger, "ERROR") as logged,
+        ):
+            conversation = await self.answered()
+        turn = await Turn.objects.aget()
+        assert await sync_to_async(texts)(conversation) == [SORRY]
+        assert (turn.status, conversation.control) == (TurnStatus.FAILED, Control.QUEUED)
+        assert "IntegrityError" in turn.error
+        assert len(logged.output) == times
+        return turn
+
+    async def test_what_the_database_refuses_is_logged_and_ends_in_an_apology(self):
+        assert len((await self.failing(1)).steps) == 1
+
+    async def test_a_record_that_can_not_be_stored_is_left_out(self):
+        assert (await self.failing(2)).steps == []
 
     async def test_only_what_was_found_can_be_cited(self):
         self.engine.will(says("Yes.", knowledge=[1, 2, 999999]))
@@ -405,7 +427,7 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
         kinds = [event.kind async for event in conversation.events.order_by("seq")]
         assert kinds == [EventKind.MESSAGE, EventKind.CLOSED]
 
-    async def test_a_call_under_way_is_the_last_thing_that_happens(self):
+    async def taken_over_during_a_call(self):
         with business() as shop, self.settings(PUBLIC_URL=shop.url):
             await sync_to_async(make_tool)(
                 name="look_up", url="/orders/{order_id}/", parameters=ORDER_ID
@@ -414,11 +436,30 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
             shop.before = lambda: (self.take_over(conversation), connection.close())
             self.engine.will(calls("look_up", order_id="GW1001"), says("On the way."))
             await answering.answer_conversation(conversation.pk)
+        return conversation
+
+    async def test_a_call_under_way_is_the_last_thing_that_happens(self):
+        conversation = await self.taken_over_during_a_call()
         assert await sync_to_async(texts)(conversation, Role.AGENT, Role.STAFF) == ["I'm here."]
         assert len(self.engine.requests) == 1
         turn = await Turn.objects.aget()
         assert turn.status == TurnStatus.FAILED
         assert turn.steps[0]["result"] == {"status": "on the way"}  # it is still on record
+
+    async def test_what_it_did_is_told_to_staff_and_to_the_agent_afterwards(self):
+        conversation = await self.taken_over_during_a_call()
+        call = await conversation.events.aget(kind=EventKind.ACTION)
+        assert (call.role, call.fence) == (Role.SYSTEM, None)
+        assert call.data["result"] == {"status": "on the way"}
+        lines = await sync_to_async(desk.said)(conversation)
+        assert "look_up: done" in [line.text for line in lines]
+        await sync_to_async(services.hand_back)(conversation=conversation)
+        await sync_to_async(services.say)(conversation=conversation, text="So?", client_id="so")
+        await answering.answer_conversation(conversation.pk)
+        prompt = self.engine.requests[-1]["messages"][-1]["content"]
+        assert 'look_up {"order_id":"GW1001"} -> {"status":"on the way"}' in prompt.replace(
+            ": ", ":"
+        )
 
 
 class DemoShopTests(EngineMixin, LiveServerTestCase):

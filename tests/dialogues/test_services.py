@@ -125,6 +125,7 @@ class BeginTurnTests(TestCase):
             speak(self.conversation, "Hi", str(number))
         turn = self.begin()
         assert (turn.asked_seq, turn.attempts, turn.fence) == (3, 1, 0)
+        turn.refresh_from_db()
         assert turn.leased_until > timezone.now()
         assert self.begin() is None
 
@@ -164,6 +165,14 @@ class BeginTurnTests(TestCase):
         taken = services.take_over(turn.pk)
         assert (taken.pk, taken.attempts) == (turn.pk, 2)
         assert services.take_over(turn.pk) is None
+
+    def test_leases_go_by_the_clock_of_the_database(self):
+        speak(self.conversation)
+        for minutes in (-1, 1):  # the clock of this host is slow, then it is fast
+            wrong = timezone.now() + timedelta(minutes=minutes)
+            with mock.patch.object(timezone, "now", return_value=wrong):
+                turn = Turn.objects.first() or self.begin()
+                assert services.take_over(turn.pk) is None
 
 
 class ControlTests(TestCase):

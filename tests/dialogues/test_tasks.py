@@ -4,14 +4,20 @@ from datetime import timedelta
 from unittest import mock
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import OperationalError
+from django.db.models import QuerySet
 from django.test import TransactionTestCase
 from django.utils import timezone
 
-from agents.master import SORRY
+from agents.actions import REPLY, DialogueAction
+from agents.master import SORRY, Called
 from dialogues import answering, recording, services, tasks
 from dialogues.models import Event, EventKind, Role, Turn, TurnStatus
-from tests.engine import EngineMixin
-from tests.factories import make_conversation, make_release, make_scene
+from dialogues.recording import Record
+from tests.dialogues.test_answering import ORDER_ID, make_talk
+from tests.engine import EngineMixin, calls, says
+from tests.factories import make_conversation, make_release, make_scene, make_tool
+from tests.toolserver import business
 
 
 class DeadProcessTests(EngineMixin, TransactionTestCase):
@@ -109,6 +115,73 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
     def test_rows_that_are_gone(self):
         tasks.finish_turn(0)
         tasks.answer_conversation(0)
+
+
+class TwoProcessesTests(EngineMixin, TransactionTestCase):
+    """One dies over a turn, or stands still for longer than its lease; another goes on."""
+
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url))
+        make_tool(name="cancel", method="POST", url="/orders/{order_id}/", parameters=ORDER_ID)
+        self.conversation = make_talk("Cancel GW1001", tools=["cancel"])
+        self.cancel = calls("cancel", order_id="GW1001")
+
+    def begin(self):
+        return answering.with_parts(services.begin_turn(self.conversation.pk).pk)
+
+    def lapse(self, turn):
+        Turn.objects.filter(pk=turn.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+
+    def actions(self):
+        made = self.conversation.events.filter(kind=EventKind.ACTION)
+        return [(event.role, event.data["result"]) for event in made]
+
+    def test_what_the_dead_one_did_is_not_done_again(self):
+        turn, died = self.begin(), mock.AsyncMock()
+        self.engine.will(self.cancel)
+        with mock.patch.object(answering, "_finish", died):
+            async_to_sync(answering.answer_turn)(turn)
+        self.lapse(turn)
+        self.shop.answer, self.shop.status = b'{"error": "it is cancelled already"}', 409
+        self.engine.will(self.cancel, says("It is cancelled."))
+        tasks.finish_turn(turn.pk)
+        assert len(self.shop.requests) == 1
+        assert self.actions() == [(Role.AGENT, {"status": "on the way"})]
+        turn.refresh_from_db()
+        assert turn.steps[0]["result"] == {"status": "on the way"}
+        assert turn.output["reply"] == "It is cancelled."
+
+    def test_only_the_one_that_took_over_may_act(self):
+        slow = self.begin()
+        self.lapse(slow)
+        other = services.take_over(slow.pk)
+        assert not async_to_sync(answering._may_act)(slow)
+        assert async_to_sync(answering._may_act)(other)
+
+    def test_the_slow_one_neither_renews_the_lease_nor_ends_the_turn(self):
+        slow = self.begin()
+        self.lapse(slow)
+        services.take_over(slow.pk)
+        assert not async_to_sync(answering._renewed)(slow)
+        recording.store_end(slow, Record(), DialogueAction(REPLY, "Too late."), "")
+        slow.refresh_from_db()
+        assert slow.status == TurnStatus.RUNNING
+        assert not self.conversation.events.filter(role=Role.AGENT).exists()
+
+    def test_what_the_slow_one_did_is_a_fact(self):
+        slow = self.begin()
+        self.lapse(slow)
+        services.take_over(slow.pk)
+        for _ in range(2):
+            assert not recording.store_call(slow, Called("cancel", {}, {"cancelled": True}))
+        assert self.actions() == [(Role.SYSTEM, {"cancelled": True})]
+
+    def test_a_renewal_that_fails_is_tried_again(self):
+        turn = self.begin()
+        with mock.patch.object(QuerySet, "aupdate", side_effect=OperationalError("closed")):
+            assert async_to_sync(answering._renewed)(turn)
 
 
 class LeaseTests(EngineMixin, TransactionTestCase):
