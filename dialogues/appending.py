@@ -48,10 +48,10 @@ def checked(text: str) -> str:
 
 
 def done_lately(conversation: Conversation, *, client_id: str = "") -> list[Event]:
-    """Return what the customer did within the last minute, and what has that client_id."""
-    lately = Q(at__gt=timezone.now() - timedelta(minutes=1))
+    """Return what the customer did within the last minute, and whatever has that client_id."""
+    lately = Q(at__gt=timezone.now() - timedelta(minutes=1), role=Role.CUSTOMER)
     wanted = lately | Q(client_id=client_id) if client_id else lately
-    return list(conversation.events.filter(wanted, role=Role.CUSTOMER))
+    return list(conversation.events.filter(wanted))
 
 
 def check_rate(lately: Sequence[Event]) -> None:

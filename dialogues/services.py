@@ -41,6 +41,7 @@ from dialogues.models import (
 )
 from dialogues.senses import attaching
 from knowledge.models import Scene
+from wowconsole.errors import Invalid
 
 __all__ = [
     "LONGEST_MESSAGE",
@@ -113,7 +114,7 @@ def say(
         attachments: what was uploaded before and goes with it; then the text may be empty.
 
     Raises:
-        Invalid: the text is empty or too long, or a file is not there.
+        Invalid: the text is empty or too long, a file is not there, or the client_id is ours.
         ConversationClosed, TooMany: it can't be taken now.
     """
     text = checked(text) if text.strip() or not attachments else ""
@@ -121,6 +122,8 @@ def say(
     conversation.refresh_from_db(from_queryset=locked)
     lately = done_lately(conversation, client_id=client_id)
     if known := next((event for event in lately if event.client_id == client_id), None):
+        if known.role != Role.CUSTOMER:
+            raise Invalid("This client_id is taken. Choose another one.")
         return known
     if conversation.closed_at:
         raise ConversationClosed("This conversation has ended. Start a new one.")

@@ -171,6 +171,7 @@ def database(url: str) -> dict[str, Any]:
         "HOST": parts.get("host", ""),
         "PORT": parts.get("port", ""),
         "OPTIONS": options,
+        "CONN_HEALTH_CHECKS": True,  # a pool replaces what a failover cut off
     }
 
 

@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import DatabaseError
+from django.db import Error
 
 from dialogues.chat import frames
 from dialogues.chat.listening import LOOK_SECONDS
@@ -34,6 +35,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
     window: Window | None = None
     telling: asyncio.Task[None] | None = None
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket; nothing of it is left behind, however that ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self.telling:
+                self.telling.cancel()
+            if self.window:
+                await self.window.listener.stop()
+
     async def connect(self) -> None:
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         token = query.get("token", [""])[0]
@@ -44,9 +55,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.window.listener.start()
         await self.accept()
         await self._send_json({"type": "ready", "last_seq": conversation.last_seq})
-        await self._catch_up(self.window)  # what was said before anybody listened
-        if standing := await self.window.standing():
-            await self._send_json(standing)
+        with _put_off():
+            await self._catch_up(self.window)  # what was said before anybody listened
+            if standing := await self.window.standing():
+                await self._send_json(standing)
         self.telling = asyncio.create_task(self._tell(self.window))
 
     async def _tell(self, window: Window) -> None:
@@ -57,15 +69,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
                     await self._send_json(event)
             except OSError:  # nobody is there any more
                 return
-            except DatabaseError:
+            except Error:
                 logger.warning("The log can't be read; trying again")
                 await asyncio.sleep(LOOK_SECONDS)
-
-    async def disconnect(self, code: int) -> None:
-        if self.telling:
-            self.telling.cancel()
-        if self.window:
-            await self.window.listener.stop()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer one frame. Whatever is wrong with it, the socket stays open."""
@@ -79,7 +85,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if outcome.after is not None:
             window.go_back(outcome.after)
         if outcome.grew:
-            await self._catch_up(window)
+            with _put_off():
+                await self._catch_up(window)
 
     async def _catch_up(self, window: Window) -> None:
         async for event in window.newer():
@@ -97,6 +104,15 @@ async def nothing_there(
     """Refuse the handshake: no socket has this address."""
     await receive()
     await send({"type": "websocket.close"})
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """Let the log be unreadable for now: the ear's next look rings for what is not shown yet."""
+    try:
+        yield
+    except Error:
+        logger.warning("The log can't be read; trying again")
 
 
 def _position(query: dict[str, list[str]], newest: int) -> int:

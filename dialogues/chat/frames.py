@@ -4,6 +4,7 @@ The frames are in the README, under "Chat socket".
 """
 
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.core.exceptions import ValidationError
+from django.db import Error
 
 from agents.cleaning import storable
 from dialogues import answering, services
@@ -21,6 +23,8 @@ from dialogues.desk import control
 from dialogues.jobs import delegating
 from dialogues.models import Control, Conversation, Role
 from wowconsole.errors import Refused, TooMany
+
+logger = logging.getLogger(__name__)
 
 LARGEST_FRAME = 16_384  # characters
 LONGEST_CLIENT_ID = 64
@@ -69,6 +73,9 @@ async def take(conversation: Conversation, text: str | None) -> Outcome:
         return _error(refused.code, str(refused), refused.status, content)
     except ValidationError as invalid:
         return _error("invalid", " ".join(invalid.messages), 422, content)
+    except Error:
+        logger.exception("A frame could not be carried out")
+        return _error("unavailable", "That did not work on our side. Try again.", 503, content)
 
 
 def _error(code: str, detail: str, status: int, content: dict[str, Any]) -> Outcome:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from redis.exceptions import RedisError
 
 from dialogues.events import group_name
@@ -108,6 +108,8 @@ class Ear:
                 await self._follow()
             except (RedisError, OSError):
                 logger.warning("The channel layer is not reachable")
+            except Exception:  # the loop's outermost frame: all windows would wait for the look
+                logger.exception("The channel layer can't be followed")
             self.channel, self.reachable = None, False
             self.joined.clear()
             await asyncio.sleep(LOOK_SECONDS)
@@ -162,7 +164,7 @@ class Ear:
             listeners = [each for some in self.listeners.values() for each in some]
             try:
                 ends = await database_sync_to_async(_ends_ahead)(listeners)
-            except DatabaseError:
+            except Error:
                 logger.warning("The log can't be read; trying again")
                 continue
             for listener in listeners:

@@ -4,12 +4,14 @@ import asyncio
 import json
 from unittest import mock
 
+import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.db import InterfaceError, OperationalError
 from django.test import TransactionTestCase
 
 from dialogues import answering, appending, services
-from dialogues.chat import listening
+from dialogues.chat import consumers, listening, windows
 from dialogues.models import Control, EventKind, Role
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_user
@@ -309,3 +311,61 @@ class WrongFrameTests(SocketTestCase):
             error = await tab.next("error")
         assert (error["code"], error["client_id"]) == ("rate_limited", "b")
         await self.finish()
+
+
+class FaultTests(SocketTestCase):
+    """The database drops its connections, or something of ours breaks."""
+
+    async def test_a_frame_that_could_not_be_stored_is_told_and_the_socket_stays(self):
+        tab = await self.tab()
+        for fault in (OperationalError("it has gone"), InterfaceError("it is closed")):
+            with (
+                mock.patch.object(services, "say", side_effect=fault),
+                self.assertLogs("dialogues.chat.frames", "ERROR"),
+            ):
+                await tab.send(type="message", client_id="c-1", text="Hi")
+                error = await tab.next("error")
+            assert (error["code"], error["client_id"]) == ("unavailable", "c-1")
+        await tab.send(type="message", client_id="c-1", text="Hi")
+        assert (await tab.next("ack"))["seq"] == 1
+        await tab.until_reply()
+        await self.finish()
+
+    async def test_what_could_not_be_read_is_shown_later(self):
+        faults = [InterfaceError("it is closed")] * 3
+        newer = windows.Window.newer
+
+        async def flaky(*args, **kwargs):
+            if faults:
+                raise faults.pop()
+            async for event in newer(*args, **kwargs):
+                yield event
+
+        with (
+            mock.patch.object(windows.Window, "newer", flaky),
+            mock.patch.object(consumers, "LOOK_SECONDS", 0.01),
+        ):
+            tab = await self.tab()
+            await tab.send(type="rate", score=5)
+            assert (await tab.next("rating"))["seq"] == 1
+            await self.finish()
+        assert not faults
+
+    async def test_a_fault_of_ours_leaves_nothing_behind(self):
+        tab = await self.tab()
+        with mock.patch.object(services, "rate", side_effect=ZeroDivisionError):
+            await tab.send(type="rate", score=5)
+            await self.breaks(tab.socket)
+        assert not listening._ears
+        assert not [task for task in asyncio.all_tasks() if "_tell" in repr(task)]
+
+    async def test_nor_does_one_while_a_window_opens(self):
+        tab = Tab(self.conversation, self.token)
+        with mock.patch.object(windows.Window, "standing", side_effect=ZeroDivisionError):
+            await tab.open()
+            await self.breaks(tab.socket)
+        assert not listening._ears
+
+    async def breaks(self, socket):
+        with pytest.raises(ZeroDivisionError):
+            await socket.wait(PATIENCE_SECONDS)

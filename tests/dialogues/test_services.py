@@ -53,6 +53,12 @@ class SayTests(TestCase):
         assert (again.pk, again.seq, again.text) == (first.pk, 1, "Hi")
         assert self.conversation.events.count() == 1
 
+    def test_a_client_id_of_ours_is_refused(self):
+        say(self.conversation, "Your order is late.", Role.AGENT, client_id="proactive-1")
+        with self.assertRaisesMessage(Invalid, "Choose another one."):
+            speak(self.conversation, "Hi", "proactive-1")
+        assert speak(self.conversation, "Hi", "a").seq == 2
+
     def test_a_repetition_is_known_even_after_the_end(self):
         first = speak(self.conversation)
         services.close(conversation=self.conversation)
