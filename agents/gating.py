@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from agents.addressing import names_any
 from agents.promising import CLAIMED, sentences
 from knowledge.quantities import LARGE, PLAIN_WORDS
 
@@ -15,8 +16,8 @@ _END = re.compile(r"[.!?](?=\s)|[。！？；\n]")
 class Gate:
     """Feed it a reply as it is written; it returns what may be shown.
 
-    A sentence with a figure or a promise waits for its end and is then checked by `is_backed`;
-    after one that has no source nothing more comes out. Other words pass at once.
+    A sentence with a figure, a promise or an address waits for its end and is then checked by
+    `is_backed`; after one that has no source nothing more comes out. Other words pass at once.
     """
 
     def __init__(self, is_backed: Callable[[str], bool]) -> None:
@@ -31,10 +32,14 @@ class Gate:
             return ""
         end = max((found.end() for found in _END.finditer(self._held)), default=0)
         whole, rest = self._held[:end], self._held[end:]
-        if any(_RISKY.search(part) and not self._is_backed(part) for part in sentences(whole)):
+        if any(_is_risky(part) and not self._is_backed(part) for part in sentences(whole)):
             self.is_shut = True
             return ""
-        free = whole if _RISKY.search(rest) else whole + rest[: rest.rfind(" ") + 1]
+        free = whole if _is_risky(rest) else whole + rest[: rest.rfind(" ") + 1]
         self._held = self._held[len(free) :]
         self.shown += free
         return free
+
+
+def _is_risky(text: str) -> bool:
+    return bool(_RISKY.search(text)) or names_any(text)
