@@ -45,6 +45,11 @@ class CallMixin:
 
 
 class TextCallTests(CallMixin, TestCase):
+    def test_the_page_is_dark_where_the_system_is(self):
+        page = self.client.get(self.page)
+        self.assertContains(page, "wowconsole/theme.js")
+        self.assertNotContains(page, 'data-bs-theme="light"')
+
     def test_the_whole_call(self):
         assert (self.job.state, told(self.job)[-1][1]) == (
             "waiting",
