@@ -16,12 +16,15 @@ from knowledge import jobs
 
 @shared_task
 def finish_abandoned_turns() -> None:
-    """Every few seconds, from beat: answer what a dead process left unanswered."""
+    """Every few seconds, from beat: answer what a dead process left unanswered.
+
+    What no worker takes up in time expires in the queue: what still waits is sent again.
+    """
     for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
-        finish_turn.delay(turn_pk)
+        finish_turn.apply_async([turn_pk], expires=services.LEASE_SECONDS)
     waiting = Conversation.objects.unanswered(after_seconds=services.LEASE_SECONDS)
     for conversation_pk in waiting.values_list("pk", flat=True):
-        answer_conversation.delay(conversation_pk)
+        answer_conversation.apply_async([conversation_pk], expires=services.LEASE_SECONDS)
 
 
 @shared_task

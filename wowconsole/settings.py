@@ -234,7 +234,11 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "forget-old-requests": {"task": "wowconsole.tasks.forget_old_requests", "schedule": 3600.0},
     "forget-spent-proofs": {"task": "dialogues.tasks.forget_spent_proofs", "schedule": 3600.0},
-    "finish-abandoned-turns": {"task": "dialogues.tasks.finish_abandoned_turns", "schedule": 5.0},
+    "finish-abandoned-turns": {
+        "task": "dialogues.tasks.finish_abandoned_turns",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "publish-due-rules": {"task": "knowledge.tasks.publish_due_rules", "schedule": 5.0},
     "keep-scene-graphs": {"task": "knowledge.tasks.keep_scene_graphs", "schedule": 600.0},
     "note-questions": {

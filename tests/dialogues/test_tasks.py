@@ -4,6 +4,7 @@ from datetime import timedelta
 from unittest import mock
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
 from django.db import OperationalError
 from django.db.models import QuerySet
 from django.test import TransactionTestCase
@@ -35,14 +36,16 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         return turn
 
     def sweep(self):
-        """Run beat's task and return what it put into the queue."""
+        """Run beat's task and return what it put into the queue, where all of it expires."""
         with (
-            mock.patch.object(tasks.finish_turn, "delay") as finish,
-            mock.patch.object(tasks.answer_conversation, "delay") as take_up,
+            mock.patch.object(tasks.finish_turn, "apply_async") as finish,
+            mock.patch.object(tasks.answer_conversation, "apply_async") as take_up,
         ):
             tasks.finish_abandoned_turns()
-        return [call.args[0] for call in finish.mock_calls], [
-            call.args[0] for call in take_up.mock_calls
+        sent = [*finish.mock_calls, *take_up.mock_calls]
+        assert all(call.kwargs == {"expires": services.LEASE_SECONDS} for call in sent)
+        return [call.args[0][0] for call in finish.mock_calls], [
+            call.args[0][0] for call in take_up.mock_calls
         ]
 
     def replies(self):
@@ -111,6 +114,10 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
             tasks.answer_conversation(other.pk)
         assert other.events.filter(role=Role.AGENT).count() == 1
         assert self.sweep() == ([], [])
+
+    def test_nor_does_the_sweep_itself_pile_up(self):
+        sweep = settings.CELERY_BEAT_SCHEDULE["finish-abandoned-turns"]
+        assert sweep["options"]["expires"] <= sweep["schedule"]
 
     def test_rows_that_are_gone(self):
         tasks.finish_turn(0)
