@@ -11,20 +11,22 @@ from django.core.asgi import get_asgi_application
 http = get_asgi_application()  # before the routes below, which import models
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.urls import re_path
+from django.urls import URLPattern, re_path
 
 from dialogues.routing import http_urlpatterns, websocket_urlpatterns
 from wowconsole.threads import Threads
 
 CHAT_THREADS = 8  # each holds a connection of the pool while it asks; pages take the others
 
+chats = Threads(CHAT_THREADS)
+polls = [URLPattern(poll.pattern, chats.serving(poll.callback)) for poll in http_urlpatterns]
 # The chat socket is opened by a token, never by a cookie, so it may come from any page:
 # checking the origin would only keep out apps and embedded windows.
 application = ProtocolTypeRouter(
     {
         # Django's types know views alone; the router calls ASGI applications.
-        "http": URLRouter([*http_urlpatterns, re_path("", http)]),  # type: ignore[arg-type]
-        "websocket": Threads(URLRouter(websocket_urlpatterns), CHAT_THREADS),
+        "http": URLRouter([*polls, re_path("", http)]),  # type: ignore[arg-type]
+        "websocket": chats.serving(URLRouter(websocket_urlpatterns)),
     }
 )
 

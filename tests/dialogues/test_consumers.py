@@ -106,6 +106,14 @@ class SocketTestCase(EngineMixin, TransactionTestCase):
             await tab.close()
         await asyncio.gather(*answering._background)
 
+    async def until_joined(self, count):
+        """Wait until this process hears of so many conversations; return its ear."""
+        ear = listening._ear()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(ear.joined) < count:
+                await asyncio.sleep(0.01)
+        return ear
+
     async def kinds(self):
         return [event.kind async for event in self.conversation.events.order_by("seq")]
 

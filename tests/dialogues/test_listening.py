@@ -71,9 +71,7 @@ class LiveRedisTests(SocketTestCase):
         with override_settings(**redis_at(settings.REDIS_URL)):
             with mock.patch.object(listening, "LOOK_SECONDS", 60):
                 tab = await self.tab()
-                ear = listening._ear()
-                while not ear.joined:
-                    await asyncio.sleep(0.01)
+                await self.until_joined(1)
                 rate = sync_to_async(services.rate)
                 await rate(conversation=self.conversation, score=4)
                 assert (await tab.next("rating"))["score"] == 4
@@ -122,9 +120,7 @@ class EarTests(SocketTestCase):
         tabs = [await self.tab(), await self.tab(), Tab(other, token)]
         await tabs[2].open()
         self.tabs.append(tabs[2])
-        ear = listening._ear()
-        while len(ear.joined) < 2:
-            await asyncio.sleep(0.01)
+        ear = await self.until_joined(2)
         assert {len(windows) for windows in ear.listeners.values()} == {1, 2}
         await events.passing(other.public_id, {"type": "status", "state": "x"})
         await tabs[2].next("status")

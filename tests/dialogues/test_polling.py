@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from unittest import mock
 
@@ -74,10 +75,23 @@ class TalkTests(PollTestCase):
         await self.post(type="rate", score=5)
         assert (await self.events(2))["events"][0]["score"] == 5
 
+    async def test_polls_do_not_wait_for_each_others_statements(self):
+        both, say = threading.Barrier(2), services.say
+
+        def together(**fields):
+            both.wait(PATIENCE_SECONDS)  # one thread alone would break it
+            return say(**fields)
+
+        with mock.patch.object(services, "say", together):
+            posts = (self.post(type="message", client_id=name, text="Hi") for name in "ab")
+            answers = await asyncio.gather(*posts)
+        assert {(status, ack["type"]) for status, ack in answers} == {(200, "ack")}
+        await asyncio.gather(*answering._background)
+
     async def test_it_waits_and_hears_at_once(self):
         with mock.patch.object(listening, "LOOK_SECONDS", 60):
             waiting = asyncio.create_task(self.events(0, wait=20))
-            await asyncio.sleep(0.2)
+            await self.until_joined(1)
             assert not waiting.done()
             say = sync_to_async(services.say)
             await say(conversation=self.conversation, text="Hi", client_id="a")
@@ -103,8 +117,7 @@ class TalkTests(PollTestCase):
     async def test_a_client_that_hangs_up_leaves_nothing_behind(self):
         request = self.asked("GET", "events", "after=0&wait=25")
         await request.send_input({"type": "http.request"})
-        await asyncio.sleep(0.3)
-        assert listening._ears
+        await self.until_joined(1)
         await request.send_input({"type": "http.disconnect"})
         await request.wait(PATIENCE_SECONDS)
         assert not listening._ears

@@ -25,7 +25,7 @@ async def slow_app(scope, receive, send):
 
 def test_a_slow_call_of_one_window_does_not_hold_up_another():
     async def both():
-        seen, app = [], Threads(slow_app, 2)
+        seen, app = [], Threads(2).serving(slow_app)
         started = time.perf_counter()
         await asyncio.gather(connect(app, 1, seen), connect(app, 2, seen))
         return seen, time.perf_counter() - started
@@ -48,7 +48,7 @@ def test_what_a_window_leaves_behind_goes_on():
 
     async def run():
         scope = {}
-        await asyncio.create_task(Threads(leaving, 1)(scope, None, None))
+        await asyncio.create_task(Threads(1).serving(leaving)(scope, None, None))
         await scope["task"]
 
     asyncio.run(run())
