@@ -5,17 +5,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 
 from agents.budgeting import budget_of, dollars
+from agents.models import ToolKind
 from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
-from dialogues.models import Turn, TurnStatus, TurnUnit
-from knowledge.explaining import FilteredOut, filtered_out
-from knowledge.models import Publication, RetrievalSettings
-from knowledge.searching import Found, current_settings, search
-from wowconsole.roles import AnyUser
+from dialogues.models import (
+    Event,
+    EventKind,
+    SubagentState,
+    Turn,
+    TurnStatus,
+    TurnUnit,
+    brings_news,
+)
+from dialogues.senses.looking import heard
 
-NEAR_LIMIT = 8  # rules nearly found that the page tells of
 MOST_FOUND = 10  # rules that a search shows an agent, whatever its settings
 FAULTS = {
     "unreadable": "was no readable answer",
@@ -33,15 +39,17 @@ class Moment:
     text: str
     details: list[str] = field(default_factory=list)
     is_trouble: bool = False
+    url: str = ""  # of the page about it
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """A rule that was not read, and why not."""
+class Asked:
+    """What a turn answers: what customers wrote, and what jobs brought."""
 
-    unit_id: int
-    title: str
-    reasons: list[str]
+    said: list[
+        str
+    ]  # with what was written before, oldest first; empty where only jobs brought news
+    jobs: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +66,51 @@ class Latency:
         return self.budget_ms is not None and self.ms > self.budget_ms
 
 
-def customer_words(turn: Turn) -> list[str]:
-    """Return what the customer wrote up to the turn, oldest first."""
-    return [line.text for line in lines_for(turn) if line.role == "customer" and line.text]
+def asked_of(turn: Turn) -> Asked:
+    """Return what the turn answers."""
+    after = turn.earlier.asked_seq if turn.earlier else 0
+    events = turn.conversation.events.filter(seq__gt=after, seq__lte=turn.asked_seq)
+    news = list(events.filter(brings_news()).order_by("seq"))
+    jobs = [event for event in news if event.kind == EventKind.JOB and not heard(event)]
+    if news and jobs == news:
+        return Asked([], jobs)
+    lines = lines_for(turn)
+    return Asked([line.text for line in lines if line.role == "customer" and line.text], jobs)
 
 
-def story(turn: Turn, found: list[TurnUnit]) -> list[Moment]:
+def was_searched(turn: Turn) -> bool:
+    """Say whether rules were searched for: not above a cap, say, or for a picture alone."""
+    return "search_ms" in turn.timings
+
+
+def found_for(turn: Turn, asked: Asked) -> list[TurnUnit]:
+    """Return the rules the turn found, best first; none where a job's own words were told.
+
+    The search is by what the customer wrote last, which may be the yes of a while ago.
+    """
+    found = list(turn.units.select_related("unit", "revision"))
+    is_read = asked.said or not turn.is_worded_by_code or any(row.cited for row in found)
+    return found if is_read else []
+
+
+def story(turn: Turn, found: list[TurnUnit], asked: Asked) -> list[Moment]:
     """Return what happened, in order."""
+    brought = [_brought(event) for event in asked.jobs]
     if not turn.output:  # what it found is stored with its end
-        return [*_stepped(turn), _unfinished(turn)]
-    return [*_searched(turn, found), *_stepped(turn), *_ended(turn)]
+        return [*brought, *_stepped(turn), _unfinished(turn)]
+    return [*brought, _searched(turn, found, asked), *_stepped(turn), *_ended(turn)]
+
+
+def _brought(event: Event) -> Moment:
+    data = event.data
+    told = str(data["result"].get("summary") or data["result"].get("error") or "")
+    text = f"{data['name']}, a job of a sub-agent, ended: {data['state']}."
+    is_trouble = data["state"] != SubagentState.DONE
+    return Moment(text, [told] if told else [], is_trouble, _job_url(data["id"]))
+
+
+def _job_url(job: str) -> str:
+    return reverse("dialogues:job-detail", args=[job])
 
 
 def _unfinished(turn: Turn) -> Moment:
@@ -76,15 +119,18 @@ def _unfinished(turn: Turn) -> Moment:
     return Moment("No answer was given.", [turn.error or WROTE_ON], is_trouble=bool(turn.error))
 
 
-def _searched(turn: Turn, found: list[TurnUnit]) -> Iterator[Moment]:
-    took = turn.timings.get("search_ms")
-    how = f" in {took:.0f} ms" if isinstance(took, int | float) else ""
+def _searched(turn: Turn, found: list[TurnUnit], asked: Asked) -> Moment:
+    if not was_searched(turn):
+        return Moment("No rule was searched for.")
+    if not found and not asked.said and turn.is_worded_by_code:
+        return Moment("No rule was read.")
+    by = "" if asked.said else " by what the customer had written before"
+    how = f" in {turn.timings['search_ms']:.0f} ms{by}"
     if not found:
-        yield Moment(f"No rule was found{how}, so the model had none to rest on.")
-        return
+        return Moment(f"No rule was found{how}, so the model had none to rest on.")
     reads = rules_read(turn)
     details = [_matched(row, reads) for row in found]
-    yield Moment(f"{_count(len(found), 'rule')} found{how}, best first.", details)
+    return Moment(f"{_count(len(found), 'rule')} found{how}, best first.", details)
 
 
 def _matched(row: TurnUnit, reads: int) -> str:
@@ -133,14 +179,17 @@ def _offer(name: str, why: str) -> str:
 
 
 def _called(step: dict[str, Any]) -> Moment:
-    name = step_action(step).get("name", "A tool")
-    failed = isinstance(step["result"], dict) and "error" in step["result"]
+    result = step["result"] if isinstance(step["result"], dict) else {}
     details = [f"Kept from the model: {text}" for text in step.get("removed", [])]
-    if failed:
-        details = [str(step["result"]["error"]), *details]
-    words = "was called and refused or failed" if failed else "was called and answered"
-    text = f"{name} {words}, {step.get('tool_ms', 0):.0f} ms."
-    return Moment(text, details, is_trouble=bool(details))
+    took = f"{step.get('tool_ms', 0):.0f} ms"
+    words = f"was called and answered, {took}"
+    if "error" in result:
+        details = [str(result["error"]), *details]
+        was_called = step.get("tool_ms") != 0
+        words = f"was called and refused or failed, {took}" if was_called else "was not called"
+    text = f"{step_action(step).get('name', 'A tool')} {words}."
+    begun = result.get("job") if step.get("tool_kind") == ToolKind.SUBAGENT else None
+    return Moment(text, details, is_trouble=bool(details), url=_job_url(begun) if begun else "")
 
 
 def _ended(turn: Turn) -> Iterator[Moment]:
@@ -156,53 +205,6 @@ def _ended(turn: Turn) -> Iterator[Moment]:
     if turn.release and turn.is_worded_by_code and not turn.degraded:
         yield Moment("What was said needed no model.", [f"{action.thought}."])
     yield Moment(f"The action was {action.name}.")
-
-
-def near_misses(turn: Turn, question: str, user: AnyUser) -> list[Near]:
-    """Return the rules that nearly came up for a question, as the rules are today, and why not."""
-    if not question:
-        return []
-    scene, audience = turn.conversation.scene, turn.conversation.audience
-    limits = current_settings()
-    [hits] = search(
-        [question],
-        scene=scene,
-        audience=audience,
-        limit=NEAR_LIMIT,
-        near_misses=True,
-        visible_to=user,
-        settings=limits,
-    )
-    known = set(turn.units.values_list("unit_id", flat=True))
-    published = Publication.objects.filter(unit__in=[hit.unit_id for hit in hits])
-    later = set(published.filter(at__gt=turn.created_at).values_list("unit_id", flat=True))
-    weak = [
-        Near(hit.unit_id, hit.title, _why_not(hit, limits, hit.unit_id in later, len(known)))
-        for hit in hits
-        if hit.unit_id not in known
-    ]
-    taken = filtered_out(
-        question, hits, scene=scene, audience=audience, visible_to=user, settings=limits
-    )
-    return [*weak, *(_filtered(item) for item in taken if item.unit_id not in known)]
-
-
-def _why_not(hit: Found, limits: RetrievalSettings, is_later: bool, others: int) -> list[str]:
-    if hit.passes and is_later:
-        return ["it fits today: it was published or edited after this answer"]
-    if hit.passes and others:
-        return [f"it fits, with similarity {hit.similarity:.3f}: {others} ranked before it came up"]
-    if hit.passes:
-        return ["it fits today: it was not in force then, or the limits were others"]
-    words = f"{hit.coverage:.0%} of the question's words"
-    return [
-        f"similarity {hit.similarity:.3f} is below {limits.min_similarity:.3f}",
-        f"it has {words}, and {limits.min_coverage:.0%} are needed",
-    ]
-
-
-def _filtered(item: FilteredOut) -> Near:
-    return Near(item.unit_id, item.title, item.reasons)
 
 
 def latencies(turn: Turn) -> list[Latency]:

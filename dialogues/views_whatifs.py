@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agents.finding import wordings
 from agents.models import Release
-from dialogues import supposing, tracing
+from dialogues import nearing, supposing, tracing
 from dialogues.forms_whatifs import WhatIfForm
 from dialogues.models import Turn, TurnUnit, WhatIf
 from knowledge.models import Revision
@@ -28,16 +28,18 @@ def turn_why(request: UserRequest, public_id: UUID) -> HttpResponse:
     """The story of a turn, its rules and near misses, times, budget and what-ifs."""
     visible = Turn.objects.visible_to(request.user).select_related(*PARTS)
     turn = get_object_or_404(visible, public_id=public_id)
-    found = list(turn.units.select_related("unit", "revision"))
-    said = tracing.customer_words(turn)
-    question = wordings(said)[0] if said else ""
+    asked = tracing.asked_of(turn)
+    found = tracing.found_for(turn, asked)
+    question = wordings(asked.said)[0] if asked.said and tracing.was_searched(turn) else ""
     context = {
         "turn": turn,
-        "asked": said[-1] if said else "",
+        "asked": asked,
+        "question": question,
         "found": _with_versions(found),
         "reads": tracing.rules_read(turn),
-        "story": tracing.story(turn, found),
-        "near": tracing.near_misses(turn, question, request.user) if turn.output else [],
+        "was_searched": tracing.was_searched(turn),
+        "story": tracing.story(turn, found, asked),
+        "near": nearing.near_misses(turn, question, request.user) if turn.output else [],
         "latencies": tracing.latencies(turn),
         "budget": tracing.budget_rows(turn),
         **_what_ifs(turn),

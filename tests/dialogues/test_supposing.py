@@ -12,12 +12,15 @@ from django.utils import timezone
 
 from agents.actions import REPLY, DialogueAction
 from agents.confirming import Call
-from dialogues import answering, supposing, tasks
+from agents.subagents import GaveUp
+from dialogues import answering, nearing, supposing, tasks
 from dialogues.costs.capping import CAPPED
 from dialogues.models import Turn, TurnStatus, TurnUnit, WhatIf, WhatIfKind
 from dialogues.senses import looking
 from knowledge import jobs
 from knowledge.models import JobState
+from knowledge.searching import Found
+from tests.dialogues.calls import SubAgentMixin, do, make_job, result_of
 from tests.dialogues.replays import edited
 from tests.dialogues.test_answering import ORDER_ID, make_talk
 from tests.engine import Answer, EngineMixin, calls, says
@@ -233,6 +236,46 @@ class PageTests(WhatIfTestCase):
         TurnUnit.objects.all().delete()
         assert "it was not in force then" in self.page()
 
+    def why_not(self, *hits):
+        fields = {"revision_id": 0, "scene": "", "external_id": None, "title": "Soup", "score": 0}
+        fields |= {"condition": "", "content": "", "matched": ""}
+        fields |= {"vector_rank": 1, "text_rank": None, "passes": False}
+        found = [Found(unit_id=-number, **fields | hit) for number, hit in enumerate(hits, 1)]
+        with (
+            mock.patch.object(nearing, "search", return_value=[found]),
+            mock.patch.object(nearing, "filtered_out", return_value=[]),
+        ):
+            return nearing.near_misses(self.turn, ASKED, self.reviewer)[-1].reasons
+
+    def test_a_near_miss_names_the_limits_that_it_missed(self):
+        assert self.why_not({"similarity": 0.8497, "coverage": 0.596}) == [
+            "similarity 0.849 is below 0.850, which is needed",
+            "it has 59% of the question's words, and 60% are needed",
+        ]
+        passing = {"similarity": 0.9, "coverage": 0, "passes": True}
+        assert self.why_not(passing, {"similarity": 0.8, "coverage": 2 / 3}) == [
+            "similarity 0.800 is below 0.810, which is needed beside a rule that fits",
+            "it has 66% of the question's words, which are fewer than the 3 that have to agree",
+        ]
+
+    def test_where_nothing_was_searched_for_no_rule_is_missed(self):
+        self.client.force_login(self.reviewer)
+        TurnUnit.objects.all().delete()
+        Turn.objects.update(timings={"total_ms": 3.0}, degraded="Its cap.", steps=[])
+        page = self.page()
+        assert "No rule was searched for." in page
+        assert "No rule was found" not in page
+        assert "Rules it found" not in page
+        assert "nearly came up" not in page
+
+    def test_a_call_that_was_not_made_is_not_said_to_have_been(self):
+        output = {"action": {"name": "look_up", "arguments": {}}}
+        result = {"error": "look_up was not called: the budget leaves too little"}
+        step = {"messages": [], "action": output, "result": result, "tool_ms": 0.0}
+        Turn.objects.update(steps=[step])
+        self.client.force_login(self.reviewer)
+        assert "look_up was not called." in self.page()
+
     def test_offers_are_told_with_their_reason(self):
         offers = {"refund": "the customer said “money back”", "cancel": ""}
         self.turn.steps = [{**self.turn.steps[0], "offers": offers}]
@@ -311,6 +354,64 @@ class PageTests(WhatIfTestCase):
         for revision in (self.other.live, edited(self.unit, self.unit.owner).latest):
             self.supposed(revision=revision)
         assert self.queries() == once < 40
+
+
+class TurnOfAJobTests(EngineMixin, SubAgentMixin, TestCase):
+    """A turn that speaks of what a job brought."""
+
+    def setUp(self):
+        super().setUp()
+        self.register(result_of(summary="The shop says: ready in 15 minutes."))
+        make_tool(name="tested", kind="subagent", url="", parameters={"type": "object"})
+        self.scene = make_scene()
+        rule = make_published_unit(scene=self.scene, condition="Yes, please.", content="A spoon.")
+        self.rule = rule.live.title
+        release = make_release(live=True, tools=["tested"], limits={"quote_rules": True})
+        self.talk = make_conversation(scene=self.scene, release=release)
+        make_turn(self.talk, question="Yes, please.", reply="I have started that.")
+        self.job = make_job(self.talk, "tested")
+        self.client.force_login(make_user("reviewer", [self.scene]))
+
+    def page(self):
+        async_to_sync(answering.answer_conversation)(self.talk.pk)
+        turn = Turn.objects.latest("pk")
+        return self.client.get(reverse("dialogues:turn-why", args=[turn.public_id]))
+
+    def test_the_job_is_what_it_answers(self):
+        do(self.job)
+        page = self.page()
+        self.assertContains(page, "The shop says: ready in 15 minutes.", count=2)
+        self.assertContains(page, "tested, a job of a sub-agent, ended: done.")
+        self.assertContains(page, f'href="{self.job.get_absolute_url()}"')
+        self.assertContains(page, "No rule was read.")
+        self.assertContains(page, "As told by the job.")
+        for text in ("Yes, please.", self.rule, "Rules it found", "nearly came up"):
+            self.assertNotContains(page, text)
+
+    def test_beside_a_message_both_are_told(self):
+        do(self.job)
+        say(self.talk, "Yes, please.")
+        page = self.page()
+        self.assertContains(page, "Yes, please.")
+        self.assertContains(page, "tested, a job of a sub-agent, ended: done.")
+        self.assertContains(page, self.rule)
+
+    def test_a_job_that_failed_says_why(self):
+        async def run(work):
+            raise GaveUp("Nobody was called.")
+
+        self.register(run, name="other")
+        do(make_job(self.talk, "other", key="other"))
+        page = self.page()
+        self.assertContains(page, "other, a job of a sub-agent, ended: failed.")
+        self.assertContains(page, "Nobody was called.")
+
+    def test_the_turn_that_began_it_leads_to_it(self):
+        result = {"job": str(self.job.public_id), "note": "I have started that."}
+        action = {"action": {"name": "tested", "arguments": {}}}
+        step = {"messages": [], "action": action, "result": result, "tool_kind": "subagent"}
+        Turn.objects.update(steps=[step])
+        self.assertContains(self.page(), f'href="{self.job.get_absolute_url()}"')
 
 
 class ApiTests(WhatIfTestCase):
