@@ -166,6 +166,8 @@ async def _read(tool: Tool, answer: httpx2.Response) -> ToolResult:
 def _object_in(content: bytes | None, status: int) -> dict[str, Any]:
     if content is None:
         return {"error": "the answer is too large"}
+    if not content.strip():
+        return {}  # done, and nothing to say of it: 204
     try:
         data = storable(json.loads(content))
     except (ValueError, RecursionError):

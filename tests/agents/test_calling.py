@@ -113,6 +113,10 @@ class CallTests(SimpleTestCase):
             self.shop.answer = answer
             assert words in (await self.call())["error"]
 
+    async def test_a_success_may_have_nothing_to_say(self):
+        for self.shop.status, self.shop.answer in ((204, b""), (200, b" \n")):
+            assert await self.call() == {}
+
     async def test_what_can_not_be_stored_is_taken_out_of_an_answer(self):
         self.shop.answer = b'{"a": "x\\u0000y", "b": NaN, "c": "\\ud800"}'
         assert await self.call() == {"a": "xy", "b": None, "c": ""}
