@@ -26,7 +26,7 @@ from functools import lru_cache
 from typing import Any
 
 import psycopg
-from django.db import connection, transaction
+from django.db import NotSupportedError, connection, transaction
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from django.utils import timezone
 
@@ -158,13 +158,34 @@ def fetch(index: EmbeddingIndex, parameters: Mapping[str, Any]) -> list[tuple[An
     by_graph = is_large(index.pk, parameters["scene"], minute)
     scale = asdict(scale_of(index))
     sql = hybrid.statement(index.pk, index.dimensions, by_graph=by_graph, **scale)
-    opened = connection.cursor() if is_large(index.pk, None, minute) else _cursor_with_plans()
+    keeps_plan = not is_large(index.pk, None, minute)
+    try:
+        return _rows(sql, parameters, by_graph=by_graph, keeps_plan=keeps_plan)
+    except NotSupportedError:  # a migration has changed what the plan that is kept returns
+        if not keeps_plan:
+            raise
+        _drop_connection()
+        if connection.in_atomic_block:
+            raise
+    return _rows(sql, parameters, by_graph=by_graph, keeps_plan=False)
+
+
+def _rows(
+    sql: str, parameters: Mapping[str, Any], *, by_graph: bool, keeps_plan: bool
+) -> list[tuple[Any, ...]]:
+    opened = _cursor_with_plans() if keeps_plan else connection.cursor()
     with transaction.atomic() if by_graph else nullcontext(), opened as cursor:
         if by_graph:
             cursor.execute(hybrid.SETTINGS_OF_GRAPH)
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def _drop_connection() -> None:
+    """Close the connection to the server: a pool would hand it out again with its plans."""
+    connection.connection.close()
+    connection.close()
 
 
 def _cursor_with_plans() -> CursorWrapper:

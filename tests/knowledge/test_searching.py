@@ -3,8 +3,8 @@
 from datetime import timedelta
 from unittest.mock import patch
 
-from django.db import connection
-from django.test import TestCase
+from django.db import NotSupportedError, connection, transaction
+from django.test import TestCase, TransactionTestCase
 from django.utils import timezone
 
 from knowledge import hybrid, indexing, services
@@ -258,6 +258,41 @@ def plans_used():
             " WHERE position('by_vector' IN statement) > 0"
         )
         return cursor.fetchone()[0]
+
+
+class ChangedColumnTests(TransactionTestCase):
+    """Another session changes a column of which this connection has kept a plan."""
+
+    def setUp(self):
+        self.unit = make_published_unit(**BIRTHDAY)
+        self.other = connection.copy()
+        self.addCleanup(self.other.close)
+        self.addCleanup(self.widen_titles, 200)
+        self.addCleanup(connection.close)
+        self.search()
+        self.kept = connection.connection
+        self.widen_titles(500)
+
+    def widen_titles(self, length):
+        with self.other.cursor() as cursor:
+            cursor.execute(
+                f"ALTER TABLE knowledge_revision ALTER COLUMN title TYPE varchar({length})"
+            )
+
+    def search(self):
+        return ids(search(["a birthday present"], scene=None)[0])
+
+    def test_rules_are_found_all_the_same_and_the_plan_is_gone(self):
+        assert self.search() == [self.unit.pk]
+        assert self.kept.closed
+        assert self.search() == [self.unit.pk]
+        assert plans_used()
+
+    def test_in_a_transaction_it_breaks_once(self):
+        with self.assertRaises(NotSupportedError), transaction.atomic():
+            self.search()
+        with transaction.atomic():
+            assert self.search() == [self.unit.pk]
 
 
 class IndexTests(TestCase):
