@@ -28,7 +28,7 @@ _lock = Lock()
 def expect(text: str) -> None:
     """Begin to embed a question by the embedder that was in use last. Returns at once."""
     with _lock:
-        if not _in_use or (key := (_in_use[0], text)) in _expected:
+        if not _in_use or _is_expected(key := (_in_use[0], text)):
             return
         _expected[key] = _threads().submit(_embed_one, *key)
         while len(_expected) > MOST_EXPECTED:
@@ -40,7 +40,8 @@ def embed_questions(
 ) -> list[Vector]:
     """Return one vector per question, those that were expected without making them again.
 
-    What is still waiting for its turn is made here: nobody waits behind others' questions.
+    What is still waiting for its turn is made here, as nobody waits behind others' questions;
+    so is what failed, which may be long ago.
 
     Raises:
         EmbeddingFailed: any fault of the model or of the way to it.
@@ -50,11 +51,17 @@ def embed_questions(
         _in_use[:] = [used]
         known = {text: _expected.pop((used, text), None) for text in texts}
     begun = {text: future for text, future in known.items() if future and not future.cancel()}
-    made = {text: future.result() for text, future in begun.items()}
+    made = {text: future.result() for text, future in begun.items() if not future.exception()}
     rest = [text for text in known if text not in made]
     fresh = embed(rest, is_query=True, embedder=embedder, options=options)
     made |= dict(zip(rest, fresh, strict=True))
     return [made[text] for text in texts]
+
+
+def _is_expected(key: tuple[Embedder, str]) -> bool:
+    """Say whether it was begun, and has not failed. The caller holds the lock."""
+    future = _expected.get(key)
+    return future is not None and not (future.done() and future.exception())
 
 
 def _embed_one(used: Embedder, text: str) -> Vector:

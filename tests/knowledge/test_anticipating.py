@@ -100,3 +100,13 @@ class ExpectingTests(SimpleTestCase):
         with self.assertRaises(EmbeddingFailed):
             anticipating.embed_questions(["cold soup"], **OURS)
         assert not anticipating._expected
+
+    def test_an_old_failure_is_not_kept(self):
+        self.embed.side_effect = EmbeddingFailed("no model")
+        self.expect("cold soup")
+        self.expect("late")
+        self.embed.side_effect = vectors_of
+        self.expect("late")
+        vectors = anticipating.embed_questions(["cold soup", "late"], **OURS)
+        assert vectors == [[9.0, 0.0], [4.0, 0.0]]
+        assert self.asked() == [["cold soup"], ["late"], ["late"], ["cold soup"]]
