@@ -13,6 +13,8 @@ from dialogues.proactive import deciding, promises, receiving
 from dialogues.senses import attaching
 from knowledge import jobs
 
+LONGEST_OUTAGE_DAYS = 7  # after more, an answer would surprise who has long gone elsewhere
+
 
 @shared_task
 def finish_abandoned_turns() -> None:
@@ -21,10 +23,20 @@ def finish_abandoned_turns() -> None:
     What no worker takes up in time expires in the queue: what still waits is sent again.
     """
     for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
-        finish_turn.apply_async([turn_pk], expires=services.LEASE_SECONDS)
-    waiting = Conversation.objects.unanswered(after_seconds=services.LEASE_SECONDS)
+        finish_turn.apply_async((turn_pk,), expires=services.LEASE_SECONDS)
+    _take_up(days=1)
+
+
+@shared_task
+def take_up_old_messages() -> None:
+    """Every ten minutes, from beat, since many are looked through: what an outage of days left."""
+    _take_up(days=LONGEST_OUTAGE_DAYS)
+
+
+def _take_up(*, days: int) -> None:
+    waiting = Conversation.objects.unanswered(after_seconds=services.LEASE_SECONDS, days=days)
     for conversation_pk in waiting.values_list("pk", flat=True):
-        answer_conversation.apply_async([conversation_pk], expires=services.LEASE_SECONDS)
+        answer_conversation.apply_async((conversation_pk,), expires=services.LEASE_SECONDS)
 
 
 @shared_task

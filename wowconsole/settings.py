@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "take-up-old-messages": {"task": "dialogues.tasks.take_up_old_messages", "schedule": 600.0},
     "publish-due-rules": {"task": "knowledge.tasks.publish_due_rules", "schedule": 5.0},
     "keep-scene-graphs": {"task": "knowledge.tasks.keep_scene_graphs", "schedule": 600.0},
     "note-questions": {

@@ -74,11 +74,12 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             return self
         return self.filter(Q(scene__isnull=True) | Q(scene__members__pk=user.pk)).distinct()
 
-    def unanswered(self, *, after_seconds: int) -> Self:
+    def unanswered(self, *, after_seconds: int, days: int = 1) -> Self:
         """Keep the open ones whose customer wrote something that neither turn nor person took up.
 
         A process can die between storing a message and taking it up. Left out is what is
-        younger than `after_seconds`, which is being taken up, or older than a day.
+        younger than `after_seconds`, which is being taken up, and where nothing has happened for
+        `days`.
         """
         now = timezone.now()
         turns = apps.get_model("dialogues", "Turn").objects.filter(
@@ -93,7 +94,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             conversation=OuterRef("pk"),
             at__lt=now - timedelta(seconds=after_seconds),
         ).exclude(Exists(by_person))
-        recent = self.filter(updated_at__gt=now - timedelta(days=1), channel=Channel.CHAT)
+        recent = self.filter(updated_at__gt=now - timedelta(days=days), channel=Channel.CHAT)
         return recent.filter(Exists(waiting), closed_at=None).exclude(control=Control.HUMAN)
 
 

@@ -17,7 +17,7 @@ from dialogues.models import Event, EventKind, Role, Turn, TurnStatus
 from dialogues.recording import Record
 from tests.dialogues.test_answering import ORDER_ID, make_talk
 from tests.engine import EngineMixin, calls, says
-from tests.factories import make_conversation, make_release, make_scene, make_tool
+from tests.factories import make_conversation, make_release, make_scene, make_tool, say
 from tests.toolserver import business
 
 
@@ -35,13 +35,13 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         Turn.objects.filter(pk=turn.pk).update(leased_until=past, **fields)
         return turn
 
-    def sweep(self):
+    def sweep(self, task=tasks.finish_abandoned_turns):
         """Run beat's task and return what it put into the queue, where all of it expires."""
         with (
             mock.patch.object(tasks.finish_turn, "apply_async") as finish,
             mock.patch.object(tasks.answer_conversation, "apply_async") as take_up,
         ):
-            tasks.finish_abandoned_turns()
+            task()
         sent = [*finish.mock_calls, *take_up.mock_calls]
         assert all(call.kwargs == {"expires": services.LEASE_SECONDS} for call in sent)
         return [call.args[0][0] for call in finish.mock_calls], [
@@ -115,7 +115,16 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         assert other.events.filter(role=Role.AGENT).count() == 1
         assert self.sweep() == ([], [])
 
-    def test_nor_does_the_sweep_itself_pile_up(self):
+    def test_a_message_left_through_an_outage_of_days(self):
+        left = {}
+        for days in (3, 8):
+            left[days] = make_conversation(scene=None)
+            at = timezone.now() - timedelta(days=days)
+            say(left[days], "Hi", at=at)
+        assert self.sweep() == ([], [])
+        assert self.sweep(tasks.take_up_old_messages) == ([], [left[3].pk])
+
+    def test_the_sweep_itself_does_not_pile_up(self):
         sweep = settings.CELERY_BEAT_SCHEDULE["finish-abandoned-turns"]
         assert sweep["options"]["expires"] <= sweep["schedule"]
 
