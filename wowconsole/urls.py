@@ -22,6 +22,7 @@ from dialogues.desk import api_files
 from dialogues.desk.api import DeskViewSet, SurveyViewSet
 from dialogues.jobs.api import JobViewSet
 from dialogues.jobs.api_plans import CallPlanViewSet, CallTrialViewSet
+from dialogues.jobs.api_subagents import SubagentsView, SubagentView
 from dialogues.jobs.api_unwanted import DoNotCallViewSet
 from dialogues.loop.api import EffectView, GapViewSet
 from dialogues.loop.api_replays import ReplayViewSet
@@ -89,6 +90,8 @@ api = [
     path("desk/<uuid:conversation>/attachments/", api_files.StaffAttachmentsView.as_view()),
     path("desk/<uuid:conversation>/typing/", api_files.StaffTypingView.as_view()),
     path("costs/", CostsView.as_view(), name="costs"),
+    path("subagents/", SubagentsView.as_view(), name="subagents"),
+    path("subagents/<slug:name>/", SubagentView.as_view(), name="subagent"),
     path("events/", api_proactive.EventsView.as_view(), name="events"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),

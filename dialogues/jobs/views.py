@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from agents.subagents import REGISTRY
 from dialogues.jobs import delegating, dialling
 from dialogues.jobs.forms import CallForm, JobFilterForm
+from dialogues.jobs.listing import listed
 from dialogues.jobs.presenting import shown
 from dialogues.models import CallPlan, Conversation, SubagentJob
 from wowconsole.http import UserRequest, render_page
@@ -27,7 +27,7 @@ def job_list(request: UserRequest) -> HttpResponse:
     jobs = form.filter(SubagentJob.objects.visible_to(request.user))
     rows = jobs.select_related("conversation__scene")
     page = Paginator(rows, JOBS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "subagents": list(REGISTRY.values())}
+    context = {"form": form, "page": page, "subagents": listed()}
     return render_page(request, "dialogues/job_list.html", "job-table", context)
 
 

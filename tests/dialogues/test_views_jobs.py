@@ -3,7 +3,11 @@ from uuid import uuid4
 from django.test import TestCase
 from django.urls import reverse
 
+from agents.subagents import REGISTRY
 from dialogues.jobs import dialling
+from dialogues.jobs.subagents import CALL, LOOK
+from dialogues.models import Outcome
+from dialogues.proactive.api import DecisionSerializer, NewEventSerializer
 from tests import factories
 from tests.dialogues.calls import do, make_job, make_plan, told
 
@@ -109,6 +113,60 @@ class PageTests(TestCase):
         do(self.job)
         response = self.client.get(self.conversation.get_absolute_url())
         self.assertContains(response, "call_merchant, done: Done")
+
+
+class RegistryTests(TestCase):
+    """Which sub-agents there are: their types, versions and budgets, on the page and in the API."""
+
+    def setUp(self):
+        self.client.force_login(factories.make_user("operator"))
+
+    def test_the_page_shows_typed_inputs_and_outputs(self):
+        page = self.client.get(LIST)
+        for subagent in REGISTRY.values():
+            self.assertContains(page, f"Version {subagent.version}: {subagent.description}.")
+        self.assertContains(page, "longest_wait_minutes")
+        self.assertContains(page, "Inputs and outputs", count=len(REGISTRY) + 1)
+
+    def test_speaking_first_is_listed_with_its_event_and_its_decision(self):
+        page = self.client.get(LIST)
+        self.assertContains(page, "Begun by an event of a business system.")
+        self.assertContains(page, f'href="{reverse("dialogues:proactive-list")}"')
+        row = self.client.get("/api/subagents/proactive/").json()
+        assert (row["version"], row["start"], row["timeout_seconds"]) == (1, "event", 43_200)
+        taken = NewEventSerializer().fields
+        assert set(row["inputs"]["properties"]) == set(taken)
+        required = {name for name, field in taken.items() if field.required}
+        assert set(row["inputs"]["required"]) == required
+        decision = row["outputs"]["properties"]["decision"]["properties"]
+        assert set(decision) == set(DecisionSerializer().fields)
+        assert decision["outcome"]["enum"] == Outcome.values
+
+    def test_the_api_lists_what_is_registered(self):
+        rows = {row["name"]: row for row in self.client.get("/api/subagents/").json()["results"]}
+        assert set(rows) == {*REGISTRY, "proactive"}
+        for name, subagent in REGISTRY.items():
+            assert rows[name]["inputs"] == subagent.inputs
+            assert rows[name]["outputs"] == subagent.outputs
+            assert rows[name]["cost_class"] == subagent.cost_class
+        starts = {name: rows[name]["start"] for name in ("read_queue", CALL, LOOK)}
+        assert starts == {"read_queue": "tool", CALL: "plan", LOOK: "message"}
+        assert self.client.get("/api/subagents/read_queue/").json() == rows["read_queue"]
+        assert self.client.get("/api/subagents/nobody/").status_code == 404
+
+    def test_it_is_read_by_staff_and_changed_by_nobody(self):
+        assert self.client.post("/api/subagents/").status_code in (403, 405)
+        self.client.force_login(factories.make_user())
+        assert self.client.get("/api/subagents/").status_code == 403
+        self.client.logout()
+        assert self.client.get("/api/subagents/").status_code in (401, 403)
+
+    def test_it_stands_in_the_schema(self):
+        answer = self.client.get("/api/schema/?format=json").json()
+        whole = answer["paths"]["/api/subagents/"]["get"]["responses"]["200"]
+        named = whole["content"]["application/json"]["schema"]["$ref"]
+        assert named == "#/components/schemas/Subagents"
+        assert "/api/subagents/{name}/" in answer["paths"]
 
 
 class StartingTests(TestCase):
