@@ -13,6 +13,7 @@ from dialogues.proactive import deciding, promises, receiving
 from dialogues.senses import attaching
 from knowledge import jobs
 
+OLD_MESSAGES_SECONDS = 600  # from one look at what days left to the next
 LONGEST_OUTAGE_DAYS = 7  # after more, an answer would surprise who has long gone elsewhere
 
 
@@ -24,19 +25,20 @@ def finish_abandoned_turns() -> None:
     """
     for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
         finish_turn.apply_async((turn_pk,), expires=services.LEASE_SECONDS)
-    _take_up(days=1)
+    _take_up(days=1, seconds=services.LEASE_SECONDS)
 
 
 @shared_task
 def take_up_old_messages() -> None:
     """Every ten minutes, from beat, since many are looked through: what an outage of days left."""
-    _take_up(days=LONGEST_OUTAGE_DAYS)
+    _take_up(days=LONGEST_OUTAGE_DAYS, seconds=OLD_MESSAGES_SECONDS)
 
 
-def _take_up(*, days: int) -> None:
+def _take_up(*, days: int, seconds: float) -> None:
+    """Have answered what was left within so many days; what is not begun in time is sent again."""
     waiting = Conversation.objects.unanswered(after_seconds=services.LEASE_SECONDS, days=days)
     for conversation_pk in waiting.values_list("pk", flat=True):
-        answer_conversation.apply_async((conversation_pk,), expires=services.LEASE_SECONDS)
+        answer_conversation.apply_async((conversation_pk,), expires=seconds)
 
 
 @shared_task

@@ -239,7 +239,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
-    "take-up-old-messages": {"task": "dialogues.tasks.take_up_old_messages", "schedule": 600.0},
+    "take-up-old-messages": {
+        "task": "dialogues.tasks.take_up_old_messages",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "publish-due-rules": {"task": "knowledge.tasks.publish_due_rules", "schedule": 5.0},
     "keep-scene-graphs": {"task": "knowledge.tasks.keep_scene_graphs", "schedule": 600.0},
     "note-questions": {
@@ -289,6 +293,8 @@ LATENCY_BUDGETS_MS = env_json(
 # US cents; 0: no cap. Above it a conversation goes to a person.
 CONVERSATION_CAP_CENTS = env_int("CONVERSATION_CAP_CENTS", default=0)
 DAY_CAP_CENTS = env_int("DAY_CAP_CENTS", default=0)
+# Of a day's answers: where the model wrote nothing readable at first in more, the overview warns.
+UNREADABLE_ALERT_PERCENT = env_int("UNREADABLE_ALERT_PERCENT", default=5)
 # A model that compares answers and rules: any server that speaks the OpenAI API. Without one,
 # what only a judge can tell is left to people.
 JUDGE_URL = env_text("JUDGE_URL", default="").rstrip("/")

@@ -5,7 +5,7 @@ from unittest import mock
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.test import TransactionTestCase
 from django.utils import timezone
@@ -35,7 +35,7 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         Turn.objects.filter(pk=turn.pk).update(leased_until=past, **fields)
         return turn
 
-    def sweep(self, task=tasks.finish_abandoned_turns):
+    def sweep(self, task=tasks.finish_abandoned_turns, seconds=services.LEASE_SECONDS):
         """Run beat's task and return what it put into the queue, where all of it expires."""
         with (
             mock.patch.object(tasks.finish_turn, "apply_async") as finish,
@@ -43,7 +43,7 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
         ):
             task()
         sent = [*finish.mock_calls, *take_up.mock_calls]
-        assert all(call.kwargs == {"expires": services.LEASE_SECONDS} for call in sent)
+        assert all(call.kwargs == {"expires": seconds} for call in sent)
         return [call.args[0][0] for call in finish.mock_calls], [
             call.args[0][0] for call in take_up.mock_calls
         ]
@@ -122,15 +122,18 @@ class DeadProcessTests(EngineMixin, TransactionTestCase):
             at = timezone.now() - timedelta(days=days)
             say(left[days], "Hi", at=at)
         assert self.sweep() == ([], [])
-        assert self.sweep(tasks.take_up_old_messages) == ([], [left[3].pk])
+        assert self.sweep(tasks.take_up_old_messages, seconds=600) == ([], [left[3].pk])
 
     def test_the_sweep_itself_does_not_pile_up(self):
-        sweep = settings.CELERY_BEAT_SCHEDULE["finish-abandoned-turns"]
-        assert sweep["options"]["expires"] <= sweep["schedule"]
+        for name in ("finish-abandoned-turns", "take-up-old-messages"):
+            sweep = settings.CELERY_BEAT_SCHEDULE[name]
+            assert sweep["options"]["expires"] <= sweep["schedule"]
 
     def test_rows_that_are_gone(self):
         tasks.finish_turn(0)
         tasks.answer_conversation(0)
+        assert self.engine.requests == []
+        assert not Turn.objects.exists()
 
 
 class TwoProcessesTests(EngineMixin, TransactionTestCase):
@@ -196,8 +199,9 @@ class TwoProcessesTests(EngineMixin, TransactionTestCase):
 
     def test_a_renewal_that_fails_is_tried_again(self):
         turn = self.begin()
-        with mock.patch.object(QuerySet, "aupdate", side_effect=OperationalError("closed")):
-            assert async_to_sync(answering._renewed)(turn)
+        for fault in (OperationalError("it has gone"), InterfaceError("it is closed")):
+            with mock.patch.object(QuerySet, "aupdate", side_effect=fault):
+                assert async_to_sync(answering._renewed)(turn)
 
 
 class LeaseTests(EngineMixin, TransactionTestCase):
