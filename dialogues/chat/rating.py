@@ -54,6 +54,8 @@ def rate(*, conversation: Conversation, score: int, comment: str = "") -> Event:
 def give_feedback(*, conversation: Conversation, message: str, value: str, reason: str) -> Event:
     """Store like or dislike of one message of the agent, and a judgement of its turn.
 
+    The same again, from a window that heard no answer, returns the stored event.
+
     Args:
         reason: one of REASONS, or the customer's own words.
 
@@ -64,12 +66,17 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
     """
     if value not in {"like", "dislike"}:
         raise Invalid("Feedback is like or dislike.")
+    Conversation.objects.select_for_update().get(pk=conversation.pk)  # one at a time
+    reason = masked(reason)[:LONGEST_MESSAGE]
+    said = {"message": message, "value": value, "reason": reason}
+    of_message = conversation.events.filter(kind=EventKind.FEEDBACK, data__message=message)
+    if (known := of_message.last()) and known.data == said:
+        return known
     check_rate(done_lately(conversation))
     agents = conversation.events.filter(role=Role.AGENT, kind=EventKind.MESSAGE)
     about = next((event for event in agents if str(event.public_id) == message), None)
     if about is None:
         raise NothingToRate("That message is not in this conversation.")
-    reason = masked(reason)[:LONGEST_MESSAGE]
     if about.turn is not None:
         Judgement.objects.create(
             turn=about.turn,
@@ -81,5 +88,5 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
         conversation=conversation,
         kind=EventKind.FEEDBACK,
         role=Role.CUSTOMER,
-        data={"message": message, "value": value, "reason": reason},
+        data=said,
     )

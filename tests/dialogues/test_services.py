@@ -308,6 +308,14 @@ class RatingTests(TestCase):
             "Too slow",
         )
 
+    def test_the_same_feedback_again_is_the_same_judgement(self):
+        first = self.feedback("dislike", reason="slow")
+        assert self.feedback("dislike", reason="slow") == first
+        assert Judgement.objects.count() == 1
+        for value in ("like", "dislike"):  # a customer may think better of it, and again
+            self.feedback(value, reason="slow")
+        assert [each.verdict for each in Judgement.objects.order_by("pk")] == ["bad", "good", "bad"]
+
     def test_only_replies_of_the_agent_here_get_feedback(self):
         asked = self.conversation.events.first()
         other = make_turn().events.get()
