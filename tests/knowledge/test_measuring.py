@@ -80,7 +80,12 @@ class TaskTests(MeasuringTests):
         assert not search.called
 
     def test_a_job_that_is_gone(self):
-        tasks.measure_retrieval(-1)
+        evaluation = measuring.start(labelled_set=self.set, by=self.owner)
+        with mock.patch.object(searching, "search") as search:
+            tasks.measure_retrieval(-1)
+        assert not search.called
+        evaluation.job.refresh_from_db()
+        assert evaluation.job.state == JobState.QUEUED
 
     def test_a_killed_measurement_begins_anew(self):
         evaluation = measuring.start(labelled_set=self.set, by=self.owner)

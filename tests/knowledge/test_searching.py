@@ -79,7 +79,10 @@ class SearchTests(TestCase):
 
     def test_hostile_text_is_only_text(self):
         for text in ("' | !& <-> :*", "soup' OR 1=1 --", "a\0b", "%s %(k)s", "\\' \\"):
-            self.ask(text)
+            found = self.ask(text, scene=self.scene, near_misses=True)
+            assert self.birthday.pk not in ids(found), text
+            [best, *_] = self.ask(f"my soup leaked all over the bag {text}")
+            assert best.unit_id == self.spilled.pk, text
 
     def test_a_scene_limits_what_is_found(self):
         assert ids(self.ask("a present for my birthday?", scene=self.scene, near_misses=True)) == [
