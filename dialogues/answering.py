@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import DataError, IntegrityError, OperationalError
+from django.db import DataError, Error, IntegrityError
 
 from agents import master
 from agents.actions import HANDOFF, DialogueAction
@@ -137,7 +137,6 @@ async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
     while is_ours:
         await asyncio.sleep(min(LOOK_SECONDS, services.LEASE_SECONDS / 3))
         is_ours = await _renewed(turn)
-    await turn.arefresh_from_db(fields=["status"])
     if turn.status == TurnStatus.DROPPED:
         work.cancel()
     elif turn.status == TurnStatus.RUNNING:  # elsewhere: of this process nothing is heard
@@ -145,12 +144,18 @@ async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
 
 
 async def _renewed(turn: Turn) -> bool:
-    """Renew the lease; False: the turn is not ours any more. A try that fails loses nothing."""
+    """Renew the lease. False: the turn is not ours any more, and says how it stands.
+
+    A try that fails loses nothing.
+    """
     try:
-        return bool(await Turn.objects.held(turn).aupdate(leased_until=services.lease_end()))
-    except OperationalError:
+        if await Turn.objects.held(turn).aupdate(leased_until=services.lease_end()):
+            return True
+        await turn.arefresh_from_db(fields=["status"])
+    except Error:
         logger.warning("The lease could not be renewed; the next try may do it.", exc_info=True)
         return True
+    return False
 
 
 async def _may_act(turn: Turn) -> bool:
