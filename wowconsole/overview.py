@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, F, Func, Q
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from dialogues.models import (
     EventKind,
     IssueType,
     Role,
+    Turn,
     Verdict,
 )
 from knowledge import submitting
@@ -28,6 +30,7 @@ from wowconsole.roles import AnyUser, can
 
 LATEST = 6
 MOST_STEPS = 5
+LEAST_ASKED = 20  # answers, before a share of them is alarming
 SATISFIED, DISSATISFIED = 4, 2  # stars: at least, at most
 
 
@@ -41,12 +44,13 @@ class Step:
 
 
 def summary(user: AnyUser) -> dict[str, Any]:
-    """Gather what the overview shows this user, in ten queries."""
+    """Gather what the overview shows this user."""
     numbers = _units(user) | _conversations(user) | _cases(user)
     release = live_release()
     return {
         **numbers,
         **_faults(user),
+        "alert": _alert(user),
         "release": release,
         "issues": _issues(user),
         "runs": list(Run.objects.select_related("version")[:5]),
@@ -87,6 +91,17 @@ def _faults(user: AnyUser) -> dict[str, Any]:
     """Return how often the model wrote nothing readable of late, and how often that showed."""
     week = costing.whole(costing.spending_since(user, timezone.now() - timedelta(days=7)))
     return {"unreadable_percent": week.unreadable_percent, "degraded": week.degraded}
+
+
+def _alert(user: AnyUser) -> dict[str, int] | None:
+    """Return the model's answers of the last day if too many were unreadable at first."""
+    lately = Turn.objects.visible_to(user).filter(
+        created_at__gte=timezone.now() - timedelta(days=1), engine_calls__gt=0
+    )
+    unread = Count("pk", filter=Q(unreadable_calls__gt=0))
+    counts = lately.order_by().aggregate(asked=Count("pk"), unread=unread)
+    is_too_much = 100 * counts["unread"] > settings.UNREADABLE_ALERT_PERCENT * counts["asked"]
+    return counts if counts["asked"] >= LEAST_ASKED and is_too_much else None
 
 
 def _percent(part: int, whole: int) -> int | None:
