@@ -25,12 +25,12 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     tool = turn.tools[action.name]
     step.tool_kind = tool.kind
     price = Decimal(tool.cost_per_call)
-    if not turn.spent.affords(tool.name, price, turn.budget):
-        step.result = {"error": f"{tool.name} was not called: the budget leaves too little"}
-        return
     if (told := _told_before(turn, action)) is not None:
         step.result = told
         pay(turn, step, price)
+        return
+    if not turn.spent.affords(tool.name, price, turn.budget):
+        step.result = {"error": f"{tool.name} was not called: the budget leaves too little"}
         return
     try:
         async with breaking.guarded(f"tool:{tool.pk}", counts=_Silent):

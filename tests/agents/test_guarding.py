@@ -200,6 +200,18 @@ class BudgetTests(AgentMixin, TestCase):
         last = await self.finished(Line("customer", "Hi"), money_left=Decimal(0))
         assert (last.action.name, self.steps) == (HANDOFF, [])
 
+    async def test_what_was_called_before_the_process_died_is_told_whatever_is_left(self):
+        self.tool.cost_per_call = Decimal("0.02")
+        await self.tool.asave()
+        told = Line("tool", name="look_up", arguments={}, result={"eta": 5})
+        for done, result in (
+            ([told], {"eta": 5}),
+            ([], {"error": "look_up was not called: the budget leaves too little"}),
+        ):
+            self.engine.will(calls("look_up"))
+            await self.finished(money_left=Decimal("0.01"), done=done)
+            assert self.steps[0].result == result
+
     async def test_steps_and_tokens(self):
         for budget, sentence in (({"steps": 1}, "1 steps"), ({"tokens": 10}, "10 tokens")):
             release = await self.release_with(**budget)
