@@ -308,6 +308,13 @@ class TestWords:
             date = re.compile(rf"{back:%B} \d" if dated else r"back \w+day at|back \w+day,? \d\d:")
             expect(chat.page.locator("#place")).to_have_text(date)
 
+    def test_who_asks_for_a_person_at_night_reads_when_they_are_back(self, chat):
+        chat.say(ASKED, 1)
+        back = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+        chat.tell("control", state="queued", seq=2, back_at=back, detail="Our people are back.")
+        note = chat.page.locator("#log .note").last
+        expect(note).to_have_text(re.compile(r"back \w+day"))
+
     def test_keys_that_compose_a_word_send_nothing_and_close_nothing(self, chat):
         chat.say(ASKED, 1)
         chat.page.locator("#text").fill("nihao")

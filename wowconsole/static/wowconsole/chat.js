@@ -136,7 +136,8 @@ const handlers = {
   action: log.action,
   job: log.job,
   control(event) {
-    if (words.control[event.state]) log.note(words.control[event.state], event.seq);
+    const said = event.detail ? inWords(event) : words.control[event.state]; // of the hours, say
+    if (said) log.note(said, event.seq);
     if (event.seq < controlled) return; // an earlier one, asked for now
     controlled = event.seq;
     control = event.state;
