@@ -10,14 +10,13 @@ host's name in Chinese letters is seen only with one of the first two.
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from functools import cache
+
+from tldextract import TLDExtract
 
 from agents.promising import Grounds, Source
 from knowledge.quantities import plain
 
-# As IANA gives it: https://data.iana.org/TLD/tlds-alpha-by-domain.txt
-_LISTED = Path(__file__).with_name("top_level_domains.txt").read_text(encoding="ascii")
-DOMAINS = frozenset(line.lower() for line in _LISTED.splitlines() if not line.startswith("#"))
 _FILES = {"md", "mov", "py", "sh", "zip"}  # an ending of files before it is one of hosts
 _NO_WORDS = {"Com", "Net", "Org"}  # no sentence begins so: "soon.It" lacks a space
 
@@ -63,9 +62,16 @@ def _known(host: str, *, is_bare: bool) -> str:
     for length in range(len(labels), 1, -1):
         last = labels[length - 1]
         is_word = last.istitle() and last not in _NO_WORDS
-        if last.lower() in DOMAINS and not (is_bare and (is_word or last.lower() in _FILES)):
+        if last.lower() in _domains() and not (is_bare and (is_word or last.lower() in _FILES)):
             return ".".join(labels[:length])
     return ""
+
+
+@cache
+def _domains() -> frozenset[str]:
+    """Return the top-level domains of the public suffix list that comes with tldextract."""
+    suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None).tlds  # nothing is fetched
+    return frozenset(suffix.rpartition(".")[2] for suffix in suffixes)
 
 
 def _missing(addresses: Iterable[str], sources: Iterable[Source]) -> Iterator[str]:

@@ -1,17 +1,20 @@
 """Reading the bodies of API requests."""
 
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from typing import IO, Any
 
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 MOST_LEVELS = 64  # of lists and objects in each other: whatever walks through them calls itself
+MOST_BYTES = 10 * 2**20  # larger things come as files
 TOO_DEEP = f"JSON here has at most {MOST_LEVELS} levels."
 
 
 class LevelJSONParser(JSONParser):
-    """Refuses what is nested so deep that reading or storing it would exhaust the stack."""
+    """Refuses what is too long to read at once, or nested so deep that the stack would not do."""
 
     def parse(
         self,
@@ -19,8 +22,11 @@ class LevelJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        body = stream.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            raise RequestDataTooBig
         try:
-            data = super().parse(stream, media_type, parser_context)
+            data = super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError:
             raise ParseError(TOO_DEEP) from None
         if _is_deep(data):

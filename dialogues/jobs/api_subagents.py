@@ -32,7 +32,7 @@ class SubagentsSerializer(serializers.Serializer[Any]):
 class SubagentsView(APIView):
     scopes: ClassVar[dict[str, str]] = {"read": "dialogues.read"}
 
-    @extend_schema(responses=SubagentsSerializer)
+    @extend_schema(operation_id="subagents_list", responses=SubagentsSerializer)
     def get(self, request: Request) -> Response:
         """Every sub-agent with its typed inputs and outputs, by name."""
         return Response(SubagentsSerializer({"results": listed()}).data)

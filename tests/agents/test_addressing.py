@@ -1,10 +1,8 @@
 """An address is said only where somebody who may has given it."""
 
-from importlib.resources import files
-
 import pytest
 
-from agents.addressing import DOMAINS, unsourced
+from agents.addressing import unsourced
 from agents.promising import Grounds, result_source, source
 
 RULE = source("Returns are sent from https://greenway.example/returns or help@greenway.com.")
@@ -78,12 +76,6 @@ def test_a_sentence_without_a_space_behind_it_does_not_hide_it():
 def test_before_an_at_sign_stands_no_host():
     said = Grounds(said=[source("maya.me@mail.com")])
     assert unsourced("We write to maya.me@mail.com.", said) == []
-
-
-def test_every_top_level_domain_is_known():
-    """Hypothesis brings IANA's newest list: copy it to agents/top_level_domains.txt."""
-    newest = files("hypothesis.vendor").joinpath("tlds-alpha-by-domain.txt").read_text()
-    assert set(newest.lower().splitlines()[1:]) <= DOMAINS
 
 
 def test_customers_plant_no_web_address_and_hear_their_own_mail_address():

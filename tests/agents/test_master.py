@@ -199,10 +199,10 @@ class QuotingTests(EngineMixin, TestCase):
         assert said == "Hello!"
 
     async def test_after_a_call_the_model_tells_what_came_of_it(self):
-        answers = [calls("look_up"), says("It was refunded.", knowledge=[self.unit.pk])]
+        answers = [calls("look_up"), says("It is on the way.", knowledge=[self.unit.pk])]
         release = await sync_to_async(make_release)(tools=["look_up"], limits={"quote_rules": True})
         self.engine.will(*answers)
         lines = [Line("customer", "my soup wasn't warm")]
         context = master.TurnContext("t-1", release, self.scene, lines)
         happenings = [happening async for happening in master.answer(context)]
-        assert happenings[-1].action.reply == "It was refunded."
+        assert happenings[-1].action.reply == "It is on the way."

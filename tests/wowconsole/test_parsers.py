@@ -12,7 +12,7 @@ from dialogues.chat import identifying
 from dialogues.models import BusinessEvent, Conversation
 from tests.factories import make_user
 from wowconsole.apikeys import issue_key
-from wowconsole.parsers import MOST_LEVELS
+from wowconsole.parsers import MOST_BYTES, MOST_LEVELS
 
 PROBLEM = "application/problem+json"
 SESSIONS, EVENTS, COMPLETIONS = "/api/chat/sessions/", "/api/events/", "/v1/chat/completions"
@@ -43,6 +43,11 @@ class NestingTests(TestCase):
         for levels in (200_000, 3000, 900, MOST_LEVELS):  # and one more: the object around it
             for name in (b"customer", b"audience", b"identity"):
                 self.refuses(self.post(SESSIONS, b'{"%b": %b}' % (name, nested(levels))))
+        assert not Conversation.objects.exists()
+
+    def test_a_body_that_is_too_long(self):
+        answer = self.post(SESSIONS, b'{"customer": "%b"}' % (b"x" * MOST_BYTES))
+        assert (answer.status_code, answer["Content-Type"]) == (413, PROBLEM)
         assert not Conversation.objects.exists()
 
     def test_a_signed_event(self):
