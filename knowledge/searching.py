@@ -162,11 +162,9 @@ def fetch(index: EmbeddingIndex, parameters: Mapping[str, Any]) -> list[tuple[An
     try:
         return _rows(sql, parameters, by_graph=by_graph, keeps_plan=keeps_plan)
     except NotSupportedError:  # a migration has changed what the plan that is kept returns
-        if not keeps_plan:
+        if not keeps_plan or connection.in_atomic_block:  # a rollback forgets the plan
             raise
-        _drop_connection()
-        if connection.in_atomic_block:
-            raise
+    _drop_connection()
     return _rows(sql, parameters, by_graph=by_graph, keeps_plan=False)
 
 
