@@ -49,7 +49,11 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
 
 def _to_whom(reply: str) -> str:
     """Return what a hand-over says of who comes, without the reasons that a small model finds."""
-    said = [each for each in SENTENCE.split(reply) if _WHO.search(each)]
+    said = [
+        each
+        for each in SENTENCE.split(reply)
+        if _WHO.search(each) and len(each.split()) <= SMALL_TALK_WORDS
+    ]
     return " ".join(said) or proposing.COLLEAGUE
 
 

@@ -28,6 +28,7 @@ WHICH = "Please tell me the {name}."
 COLLEAGUE = "I'm passing you to a colleague."
 GOODBYE = "Thank you for writing. Goodbye!"
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
+PLAIN_WORDS = 4  # of a wish that says nothing else
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
 _PERSON = re.compile(
     r"\b(talk|speak|chat|connect|transfer|(put|pass|get|give) me|want|need|like)\b[^.?!,;]{0,30}"
@@ -90,7 +91,7 @@ def _is_a_jobs(turn: Running, line: Line) -> bool:
 
 def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:
     text = " ".join(said)
-    calls = [call for tool in turn.tools.values() if (call := _deed(tool, text))]
+    calls = [call for tool in turn.tools.values() if (call := _deed(turn, tool, text))]
     if calls:
         return calls[0] if len(calls) == 1 else None
     if turn.rules and turn.rules[0].similarity >= occasions.SPEAKS:
@@ -122,10 +123,11 @@ def _is_spoken_of(tool: Tool) -> bool:
     return tool.is_irreversible or bool(tool.occasions)
 
 
-def _deed(tool: Tool, text: str) -> DialogueAction | None:
+def _deed(turn: Running, tool: Tool, text: str) -> DialogueAction | None:
     if not tool.is_irreversible or not occasions.asked_for(tool, text):
         return None
-    arguments = arguments_in(tool, text)
+    is_plain = len(text.split()) <= PLAIN_WORDS  # "ok, cancel it": of what was talked about
+    arguments = arguments_in(tool, text) or (arguments_in(tool, named(turn)) if is_plain else None)
     return _call(tool, arguments) if arguments else None
 
 

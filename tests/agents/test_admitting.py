@@ -50,9 +50,17 @@ class AdmittingTests(AgentMixin, TestCase):
         action = await self.said(says(MADE_UP))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
 
+    async def test_nobody_denies_what_nobody_looked_up(self):
+        action = await self.said(says("I have no information on that order GW1009."))
+        assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
+
     async def test_small_talk_and_what_names_a_colleague_is_the_model_s(self):
         for words, name in (("You are welcome!", REPLY), ("A colleague decides that.", HANDOFF)):
             assert (await self.said(says(words, name))).reply == words
+        reasons = "I have no rule on refunds, so I'm passing you to a colleague."
+        denies = "I have no order GW1002. A colleague takes over."
+        assert (await self.said(says(denies, HANDOFF))).reply == "A colleague takes over."
+        assert (await self.said(says(reasons, HANDOFF))).reply == "I'm passing you to a colleague."
         action = await self.said(says(OPENING, HANDOFF))
         assert (action.name, action.reply) == (HANDOFF, "I'm passing you to a colleague.")
 

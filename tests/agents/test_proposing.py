@@ -66,9 +66,14 @@ class ProposingTests(AgentMixin, TestCase):
         last = await self.asked("Cancel GW1009", release=release)
         assert last.pending is None
 
-    async def test_a_number_named_earlier_is_not_enough(self):
+    async def test_a_number_named_earlier_is_enough_for_a_plain_wish_alone(self):
         before = [Line("customer", "It is about GW1009"), Line("agent", "What is?")]
-        last = await self.asked("please cancel", before=before)
+        last = await self.asked("ok, cancel it", before=before)
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+        last = await self.asked("my cousin wants to cancel her membership", before=before)
+        assert last.pending is None
+        two = [*before, Line("customer", "and GW1010"), Line("agent", "What is?")]
+        last = await self.asked("cancel it", before=two)
         assert last.pending is None
 
     async def test_a_release_that_words_rules_chooses_itself(self):
