@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from agents import proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
-from agents.composing import as_written
+from agents.composing import as_written, names_untold
 from agents.promising import SENTENCE
 from agents.turning import Running, words_itself
 
@@ -84,13 +84,15 @@ def _stays(turn: Running) -> bool:
 def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
     """Say whether a reply rests on no rule, no call and no figure of the dialogue.
 
+    Nor on a call about something else: what one order's look-up told says nothing of another.
+
     That its figures have a source is checked elsewhere (agents/promising.py).
     """
     if action.name != REPLY or not words_itself(turn, action):
         return False
     if turn.lines and turn.lines[-1].role == "tool":
         return False
-    if _DENIES_ALL.search(action.reply):
+    if _DENIES_ALL.search(action.reply) or names_untold(action.reply, turn.lines):
         return True
     is_small_talk = len(action.reply.split()) <= SMALL_TALK_WORDS
     return not is_small_talk and not any(letter.isdigit() for letter in action.reply)

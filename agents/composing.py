@@ -58,6 +58,12 @@ def verified_fields(lines: Sequence[Line]) -> dict[str, str]:
     return {name: value for line in reversed(about) for name, value in _values(line.result).items()}
 
 
+def names_untold(text: str, lines: Sequence[Line]) -> bool:
+    """Say whether a text names an order, or the like, that no tool has told of."""
+    told = (_subject(line) for line in lines if _is_a_tools_word(line))
+    return bool(_codes(text).difference(*told))
+
+
 def _is_a_tools_word(line: Line) -> bool:
     return line.role == "tool" and "error" not in line.result and not line.is_customers
 

@@ -50,6 +50,20 @@ class AdmittingTests(AgentMixin, TestCase):
         action = await self.said(says(MADE_UP))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
 
+    async def test_what_was_told_of_one_order_is_not_said_of_another(self):
+        told = Line("tool", name="look", arguments={"order_id": "GW1002"}, result={"wait": 5})
+        for order, reply in (
+            ("GW1003", admitting.UNKNOWN),
+            ("GW1002", "GW1002 is being prepared."),
+        ):
+            self.engine.will(says(f"{order} is being prepared."))
+            lines = [
+                told,
+                Line("agent", "It is on its way."),
+                Line("customer", f"the {order} thing"),
+            ]
+            assert (await self.finished(*lines)).action.reply == reply, order
+
     async def test_nobody_denies_what_nobody_looked_up(self):
         action = await self.said(says("I have no information on that order GW1009."))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
