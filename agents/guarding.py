@@ -25,8 +25,8 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
         if step.problems and (rule := _silent_source(turn, action)):
             action, step.problems = with_sources(turn, action, [rule.id]), []
             action = _composed(turn, action)
+    step.fault = "unbacked" if step.problems else ""
     if step.problems:
-        step.fault = "unbacked"
         return None
     step.action = action.as_dict()
     return action

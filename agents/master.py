@@ -142,27 +142,34 @@ async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
 async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
     """Do what one output says: call, ask for a yes, speak, or have it written again."""
     action = turning.read(turn, step)
-    if action is not None and not action.calls_a_tool:
-        action = guarding.checked(turn, action, step)
-    if action is None:
-        for happening in _again(turn, step):
+    if action is not None and action.calls_a_tool:
+        turn.refused = None
+        async for happening in _act(turn, action, step):
             yield happening
         return
-    turn.refused = None
-    if not action.calls_a_tool:
-        yield step
-        said, pending = granting.with_offer(turn, action)
-        if delta := _rest(turn, said.reply):
-            yield delta
-        yield Finished(said, pending=pending)
-        return
-    tool = turn.tools[action.name]
-    if tool.confirmation:
+    said = action and guarding.checked(turn, action, step)
+    if action and said is None and (call := proposing.look_up_for(turn, action)):
+        async for happening in _call_unasked(turn, call):
+            yield happening
+        said = guarding.checked(turn, action, step)
+    for happening in _spoken(turn, said, step) if said else _again(turn, step):
+        yield happening
+
+
+async def _act(turn: Running, action: DialogueAction, step: Step) -> AsyncIterator[Happening]:
+    if turn.tools[action.name].confirmation:
         yield step
         yield _asking(turn, action)
         return
     async for happening in _call(turn, action, step, action.reply):
         yield happening
+
+
+def _spoken(turn: Running, action: DialogueAction, step: Step) -> list[Happening]:
+    turn.refused = None
+    said, pending = granting.with_offer(turn, action)
+    rest = _rest(turn, said.reply)
+    return [step, *([rest] if rest else []), Finished(said, pending=pending)]
 
 
 def _rest(turn: Running, reply: str) -> Delta | None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
-from agents.composing import as_written
+from agents.composing import as_written, missing_fields
 from agents.finding import unanswered, wordings
 from agents.grounding import identifiers
 from agents.models import Tool, ToolKind
@@ -143,6 +143,17 @@ def _look_up(turn: Running) -> DialogueAction | None:
         arguments_in(tool, named(turn)) if said_before else None
     )
     return _call(tool, arguments) if arguments else question(turn, tool)
+
+
+def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
+    """Return the call that may fill the fields of the rules cited, of what was named."""
+    if not turn.context.release.quotes or not missing_fields(turn.cited(action), turn.lines):
+        return None
+    for tool in turn.tools.values():
+        arguments = arguments_in(tool, named(turn)) if tool.occasions else None
+        if arguments and not tool.is_irreversible and arguments not in turn.made.get(tool.name, []):
+            return _call(tool, arguments)
+    return None
 
 
 def said_last(turn: Running) -> str:

@@ -5,11 +5,14 @@ from django.test import SimpleTestCase, TestCase
 
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.composing import as_written, filled, verified_fields
+from agents.degrading import SORRY
+from agents.models import Tool
 from agents.prompting import Line, Rule
 from agents.proposing import COLLEAGUE
 from tests.agents.test_guarding import ASKED, AgentMixin
 from tests.engine import says
 from tests.factories import make_published_unit, make_release, make_scene, make_tool
+from tests.toolserver import business
 
 ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 NOTICE = "Order {order_id} needs {eta_minutes} minutes."
@@ -118,6 +121,21 @@ class StrictTests(AgentMixin, TestCase):
         action = await self.said(said("The notice of waiting for GW1002"), unit=self.filled)
         assert action.name == HANDOFF
         assert action.reply
+
+    async def test_a_small_model_s_look_up_is_made_for_it(self):
+        await Tool.objects.filter(name="look_up").aupdate(occasions="where is")
+        limits = {"quote_rules": True, "composition": {"high": "strict"}}
+        self.release = await sync_to_async(make_release)(tools=["look_up"], limits=limits)
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            for answer, reply in (
+                (b'{"order_id": "GW1002", "eta_minutes": 5}', "Order GW1002 needs 5 minutes."),
+                (b'{"order_id": "GW1002"}', SORRY),
+            ):
+                shop.answer = answer
+                lines = [said("The notice of waiting for GW1002")]
+                action = await self.said(*lines, words="It is.", unit=self.filled)
+                assert action.reply == reply
+        assert [path for _, path, *_ in shop.requests] == ["/GW1002/"] * 2
 
     async def test_in_no_composition_is_a_field_said_as_its_name(self):
         for mode in ("free", "styled", "quoted"):
