@@ -16,19 +16,26 @@ Made = Mapping[str, Collection[Arguments]]  # the arguments of calls already mad
 
 
 def grounded(
-    tools: Sequence[dict[str, Any]], dialogue: str, made: Made = MappingProxyType({})
+    tools: Sequence[dict[str, Any]],
+    dialogue: str,
+    made: Made = MappingProxyType({}),
+    *,
+    latest: str = "",
 ) -> list[dict[str, Any]]:
     """Return the tools that can be called now, their identifiers limited to those in `dialogue`.
 
     `tools` are {"name", "description", "parameters": JSON schema}; the order is kept. What was
     `made` is left out where the schema can say so: of tools with one parameter or none.
+
+    Args:
+        latest: the end of the dialogue; where it names identifiers, only those count.
     """
-    limited = [_limited(tool, dialogue, made.get(tool["name"], ())) for tool in tools]
+    limited = [_limited(tool, dialogue, latest, made.get(tool["name"], ())) for tool in tools]
     return [tool for tool in limited if tool is not None]
 
 
 def _limited(
-    tool: dict[str, Any], dialogue: str, made: Collection[Arguments]
+    tool: dict[str, Any], dialogue: str, latest: str, made: Collection[Arguments]
 ) -> dict[str, Any] | None:
     properties = dict(tool["parameters"].get("properties", {}))
     if made and not properties:
@@ -37,7 +44,8 @@ def _limited(
         if "pattern" not in schema:
             continue
         used = [arguments.get(name) for arguments in made] if len(properties) == 1 else []
-        named = dict.fromkeys(identifiers(schema["pattern"], dialogue))
+        pattern = schema["pattern"]
+        named = dict.fromkeys([*identifiers(pattern, latest)] or identifiers(pattern, dialogue))
         known = [identifier for identifier in named if identifier not in used]
         if not known:
             return None

@@ -21,6 +21,7 @@ from agents.actions import (
     parse_action,
 )
 from agents.budgeting import Budget, Spent
+from agents.finding import unanswered
 from agents.gating import Gate
 from agents.grounding import grounded, invents
 from agents.happenings import Delta, Step, TurnContext
@@ -146,8 +147,14 @@ async def ask(turn: Running, step: Step, is_backed: Backed) -> AsyncIterator[Del
 
 
 def _allowed(turn: Running, step: Step) -> dict[str, dict[str, Any]]:
-    """Return the tools that can be called now: their identifiers known, their occasion given."""
-    tools = grounded([as_json(tool) for tool in turn.tools.values()], named(turn), turn.made)
+    """Return the tools that can be called now: their identifiers known, their occasion given.
+
+    A small model takes an order named before for the one that the customer names now, so it may
+    not have that.
+    """
+    described = [as_json(tool) for tool in turn.tools.values()]
+    latest = " ".join(unanswered(turn.lines)) if turn.context.release.quotes else ""
+    tools = grounded(described, named(turn), turn.made, latest=latest)
     callable_now = [turn.tools[tool["name"]] for tool in tools]
     step.offers = occasions.offers(callable_now, turn.lines, turn.rules)
     return {tool["name"]: tool for tool in tools if step.offers.get(tool["name"], "no question")}

@@ -57,6 +57,14 @@ class GrantingTests(AgentMixin, TestCase):
         assert last.action.reply == f"{COLD}\nPlease tell me the order number."
         assert last.pending is None
 
+    async def test_of_two_orders_a_small_model_may_have_the_one_named_now_alone(self):
+        before = [Line("customer", "Where is GW1002?"), Line("agent", "It is on its way.")]
+        call = calls("refund_order", order_id="GW1002", reason="cold")
+        self.engine.will(call, call)
+        said = Line("customer", "The noodles of GW1009 were lukewarm and cold and I want money")
+        last = await self.finished(*before, said)
+        assert last.pending is None or last.pending.arguments["order_id"] == "GW1009"
+
     async def test_questions_about_how_things_are_get_the_rule_alone(self):
         before = [Line("customer", "It's about GW1009"), Line("agent", "What is?")]
         for text in ("What about a cold dinner", "Is a cold dinner paid back?"):

@@ -26,6 +26,11 @@ class GroundingTests(SimpleTestCase):
     def test_what_was_named_is_allowed_newest_first_and_once(self):
         assert allowed("customer: GW1001, no, gw1002!\ncustomer: GW1001") == ["GW1001", "GW1002"]
 
+    def test_where_the_end_of_a_dialogue_names_some_only_those_are_allowed(self):
+        for latest, found in (("gw1003!", ["GW1003"]), ("it was cold", ["GW1003", "GW1002"])):
+            [limited] = grounded([tool()], "GW1002, then gw1003!", latest=latest)
+            assert limited["parameters"]["properties"]["order_id"]["enum"] == found, latest
+
     def test_without_an_identifier_the_tool_is_gone(self):
         assert allowed("customer: where is my order?") == []
 
