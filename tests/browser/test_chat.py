@@ -290,6 +290,9 @@ class TestChinese:
         result = {"shop": "Burger Yard", "items": "1x Cola", "total": 9.5, "status": "delivered"}
         chat.tell("action", seq=2, name="look_up_order", arguments={}, result=result)
         expect(chat.page.locator(".card dt")).to_have_text(["商家", "商品", "总金额", "状态"])
+        expect(chat.page.locator(".card dd")).to_have_text(
+            ["Burger Yard", "1x Cola", "9.50", "delivered"]
+        )
 
 
 class TestWords:

@@ -9,10 +9,16 @@ function facts(values) {
   const shown = Object.entries(values)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "");
   for (const [name, value] of shown.slice(0, MOST_FACTS)) {
-    const text = typeof value === "boolean" ? (value ? words.yes : words.no) : String(value);
-    list.append(make("dt", "", words.labels[name] || readable(name)), make("dd", "", text));
+    list.append(make("dt", "", words.labels[name] || readable(name)));
+    list.append(make("dd", "", written(value)));
   }
   return list;
+}
+
+function written(value) {
+  if (typeof value === "boolean") return value ? words.yes : words.no;
+  // As the agent words it: a fraction is mostly of money.
+  return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
 }
 
 export function actionCard(event) {
