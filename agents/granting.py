@@ -104,6 +104,16 @@ def held_up(turn: Running, tool: Tool, rules: Sequence[Rule]) -> DialogueAction 
     return DialogueAction(REPLY, asks.text, "Its rule wants a picture", ids[:1])
 
 
+def denied(turn: Running, tool: Tool, rules: Sequence[Rule]) -> DialogueAction | None:
+    """Return the rule that a small model cites for a deed and that denies it, as what is said."""
+    denying = [rule for rule in rules if occasions.denies(tool, rule)]
+    if not denying or len(denying) < len(rules) or not turn.context.release.quotes:
+        return None
+    worded = as_written(denying[:1], turn.lines)
+    action = DialogueAction(REPLY, worded.text, "Its rule denies it", [denying[0].id])
+    return None if worded.missing else action
+
+
 def _is_made_out(line: Line) -> bool:
     """Say whether a customer's line brings a picture of something, without a doubt about it."""
     pictures = line.result.get("pictures", []) if line.is_customers else []

@@ -108,9 +108,10 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
 
 
 def _asking(turn: Running, call: DialogueAction) -> Finished:
-    """Ask for the customer's yes to a call, or for the picture that its rule wants first."""
-    tool = turn.tools[call.name]
-    if held := granting.held_up(turn, tool, turn.cited(call) or turn.rules[:1]):
+    """Ask for the customer's yes to a call, unless its rule denies it or wants a picture first."""
+    tool, cited = turn.tools[call.name], turn.cited(call)
+    held = granting.denied(turn, tool, cited)
+    if held := held or granting.held_up(turn, tool, cited or turn.rules[:1]):
         return Finished(held)
     asked = confirming.question(tool, call)
     return Finished(asked, pending=Call(call.name, call.arguments))

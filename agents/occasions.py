@@ -78,13 +78,23 @@ def asked_for(tool: Tool, text: str) -> bool:
 
 def grants(tool: Tool, rule: Rule) -> bool:
     """Say whether a rule says that what the tool does is done, and nowhere that it is not."""
+    said = _said_of(tool, rule)
+    return bool(said) and not any(map(_NOT_DONE.search, said))
+
+
+def denies(tool: Tool, rule: Rule) -> bool:
+    """Say whether a rule says somewhere that what the tool does is not done."""
+    return any(map(_NOT_DONE.search, _said_of(tool, rule)))
+
+
+def _said_of(tool: Tool, rule: Rule) -> list[str]:
+    """Return what stands around each word for a tool's deed in a rule."""
     deeds = _pattern(tuple(deeds_of(tool)))
-    said = [
+    return [
         each[max(spot.start() - BEFORE, 0) : spot.end() + AFTER]
         for each in sentences(plain(rule.content))
         for spot in deeds.finditer(each)
     ]
-    return bool(said) and not any(map(_NOT_DONE.search, said))
 
 
 def _affirmed(deeds: re.Pattern[str], text: str) -> str:

@@ -138,6 +138,19 @@ class GrantingTests(AgentMixin, TestCase):
             assert (last.action.name, last.action.reply) == (HANDOFF, LOOKED_AT), seen
             assert last.pending is None, seen
 
+    async def test_a_deed_that_its_own_rule_denies_is_not_asked_for(self):
+        late = "For cold food of yesterday we give a voucher instead of a refund."
+        rule = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="Cold food of yesterday", content=late
+        )
+        arguments = {"order_id": "GW1009", "reason": "cold"}
+        call = says("Soon.", "refund_order", arguments=arguments, knowledge=[rule.pk])
+        last = await self.asked("Cold food of yesterday GW1009, I want money", said=call)
+        assert (last.action.name, last.action.reply, last.pending) == (REPLY, late, None)
+        free = await sync_to_async(make_release)(tools=self.tools)
+        last = await self.asked("Cold food of yesterday GW1009", said=call, release=free)
+        assert last.pending is not None
+
     async def test_nor_may_a_model_ask_for_the_deed_then(self):
         unclear = {"pictures": [SEEN | {"advice": "Ask for a sharper picture."}]}
         rule = await sync_to_async(make_published_unit)(
