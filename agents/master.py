@@ -102,7 +102,8 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
     else:
         async for happening in _call_unasked(turn, action):
             yield happening
-        if told := telling.as_told(turn, is_all=True):
+        told = None if turn.spent.too_dear else telling.as_told(turn, is_all=True)
+        if told:
             yield Delta(told.reply)
             yield Finished(told, degraded=telling.broken(turn))
 

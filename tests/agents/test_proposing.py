@@ -1,12 +1,16 @@
 """What a customer asks for in so many words is done, or asked about, without a model."""
 
+from decimal import Decimal
+
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
 from agents import master
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.confirming import LEFT, Call
+from agents.degrading import SORRY
 from agents.happenings import TurnContext
+from agents.models import Tool
 from agents.prompting import Line, Rule
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import says
@@ -99,6 +103,11 @@ class ProposingTests(AgentMixin, TestCase):
         before = [Line("customer", "It's GW1009"), Line("agent", "What is?")]
         last = await self.asked("Where is my order GW10099?", before=before)  # mistyped
         assert last.action.reply == "In the model's words."
+
+    async def test_a_look_up_that_is_too_dear_ends_with_a_person(self):
+        await Tool.objects.filter(name="look").aupdate(cost_per_call=1)
+        last = await self.asked("Where is my order GW1009?", money_left=Decimal("0.5"))
+        assert (last.action.name, last.action.reply) == (HANDOFF, SORRY)
 
     async def test_of_two_orders_the_model_chooses(self):
         last = await self.asked("GW1009 and GW1010", "Where is my order?")
