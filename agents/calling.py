@@ -20,6 +20,12 @@ from agents.models import Tool, ToolKind
 LEADS_ELSEWHERE = re.compile(r"[/\\]|^\.{0,2}$")
 CUSTOMER_HEADER = "X-Customer"  # of an identified customer, the site's own id, percent-encoded
 NOT_IDENTIFIED = "the customer is not identified"
+WRONG_ARGUMENTS = "wrong arguments"  # how an error begins that a model may mend by another call
+# What is said here and in mcp_calling of a tool that did not work, behind its name.
+_BROKEN = re.compile(
+    r" (is not answering|leads to an|can't be started|is not set up|refused \(|failed \("
+    r"|is switched off|is held back)"
+)
 PLACE = re.compile(r"\{[^{}]*\}")
 # Where businesses say why they refuse; "detail" and "title" are those of RFC 9457.
 REASONS = ("error", "detail", "message", "title")
@@ -103,7 +109,16 @@ def _wrong_arguments(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any] | 
         wrong = schemas.fault(arguments, tool.parameters)
     except schemas.BadSchema:
         return {"error": f"{tool.name} is not set up correctly"}
-    return {"error": f"wrong arguments: {wrong}"} if wrong else None
+    return {"error": f"{WRONG_ARGUMENTS}: {wrong}"} if wrong else None
+
+
+def is_broken(name: str, error: str) -> bool:
+    """Say whether an error of the tool with this name says that it did not work.
+
+    Not that the business refused, or that nobody could know what was asked.
+    """
+    ours = error.removeprefix(name) if error.startswith(name) else ""
+    return _BROKEN.match(ours) is not None or error.startswith("the answer ")
 
 
 async def _request(tool: Tool, arguments: dict[str, Any], key: str, customer: str) -> ToolResult:
@@ -127,7 +142,7 @@ async def _request(tool: Tool, arguments: dict[str, Any], key: str, customer: st
         ):
             return await _read(tool, answer)
     except (ValueError, httpx2.InvalidURL):
-        return ToolResult({"error": "wrong arguments: they don't fit into an address"})
+        return ToolResult({"error": f"{WRONG_ARGUMENTS}: they don't fit into an address"})
 
 
 def fill_url(url: str, arguments: dict[str, Any]) -> str:

@@ -15,11 +15,10 @@ from agents.models import Composition
 from agents.promising import SENTENCE
 from agents.prompting import Line, Rule
 from agents.screening import orders_in
+from knowledge.searching import CODE
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 LONGEST_VALUE = 200  # characters of a result that fill a field
-# An order number or the like: GW-4471, #W2611340, 4471902.
-_CODE = re.compile(r"(?<!\w)[#-]?(?:[a-z]{1,6}[-_#]?\d{2,12}|\d{5,12})(?!\w)", re.IGNORECASE)
 CLOSE_ENOUGH = 0.6  # share of a rule's words that a styled reply has to keep
 _WORD = re.compile(r"[a-z0-9']+|[\u4e00-\u9fff]", re.IGNORECASE)
 
@@ -78,8 +77,8 @@ def _subject(line: Line) -> set[str]:
 
 
 def _codes(text: str) -> set[str]:
-    """Return the identifiers in a text as one writes them most plainly."""
-    return {re.sub(r"\W|_", "", found).upper() for found in _CODE.findall(text)}
+    """Return the identifiers in a text (GW-4471, 4471902), without signs between their parts."""
+    return {"".join(filter(None, found.groups())).upper() for found in CODE.finditer(text)}
 
 
 def _values(result: Mapping[str, Any]) -> dict[str, str]:

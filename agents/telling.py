@@ -5,12 +5,11 @@ job's as the job sums it up, a tool's by the tool's template. A small model leav
 what was found; without it the reply is right, and comes a model call sooner.
 """
 
-import re
 from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
-from agents.calling import NOT_IDENTIFIED
+from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, is_broken
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
 from agents.turning import Running, last_call, told_of
@@ -20,11 +19,6 @@ SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask on
 BROKEN = (
     "I'm sorry, I can't reach the system for that at the moment. Please try again in a few "
     "minutes, or ask for a person."
-)
-WRONG_ARGUMENTS = "wrong arguments"  # of agents/calling.py, like what follows a tool's name here:
-_BROKEN = re.compile(
-    r" (is not answering|leads to an|can't be started|is not set up|refused \(|failed \("
-    r"|is switched off|is held back)"
 )
 UNSURE = "I'm sorry, I can't tell whether that worked. A colleague looks into it now."
 
@@ -67,7 +61,7 @@ def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
 
 
 def _of_failure(tool: Tool, error: str) -> DialogueAction | None:
-    if is_broken(tool, error):
+    if is_broken(tool.name, error):
         if tool.is_irreversible:
             return DialogueAction(HANDOFF, UNSURE, error[:120])
         return DialogueAction(CLARIFY, BROKEN, error[:120])
@@ -81,13 +75,7 @@ def broken(turn: Running) -> str:
     """Return the error of a tool that did not work, if that is the last thing that happened."""
     last, tool = last_call(turn)
     error = str(last.result.get("error", "")) if last else ""
-    return error if tool and error and is_broken(tool, error) else ""
-
-
-def is_broken(tool: Tool, error: str) -> bool:
-    """Say whether the tool itself is at fault, and not what it was asked."""
-    ours = error.removeprefix(tool.name) if error.startswith(tool.name) else ""
-    return _BROKEN.match(ours) is not None or error.startswith("the answer ")
+    return error if tool and error and is_broken(tool.name, error) else ""
 
 
 def _has_more_to_do(turn: Running) -> bool:

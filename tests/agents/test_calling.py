@@ -6,7 +6,7 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
-from agents.calling import call_tool, fill_url
+from agents.calling import call_tool, fill_url, is_broken
 from agents.models import Tool
 from agents.models.tools import LARGEST_ANSWER
 from tests.toolserver import business
@@ -42,6 +42,19 @@ class UrlTests(SimpleTestCase):
 
     def test_a_query_may_hold_a_slash(self):
         assert fill_url("https://x/?q={q}", {"q": "a/.."}) == "https://x/?q=a%2F.."
+
+
+class BreakdownTests(SimpleTestCase):
+    def test_what_the_business_says_itself_is_no_breakdown(self):
+        for error, broken in (
+            ("refund is not answering", True),
+            ("refund failed (status 503): down", True),
+            ("the answer is too large", True),
+            ("refunds above $50 need a colleague", False),
+            ("refund refused by the bank", False),
+            ("wrong arguments: order_id", False),
+        ):
+            assert is_broken("refund", error) == broken, error
 
 
 class CallTests(SimpleTestCase):

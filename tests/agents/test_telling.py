@@ -153,18 +153,6 @@ class ToolTests(AgentMixin, TestCase):
         assert (last.action.name, last.action.reply) == (HANDOFF, telling.UNSURE)
         assert self.engine.requests == []
 
-    def test_what_the_business_says_itself_is_no_breakdown(self):
-        tool = Tool(name="refund")
-        for error, broken in (
-            ("refund is not answering", True),
-            ("refund failed (status 503): down", True),
-            ("the answer is too large", True),
-            ("refunds above $50 need a colleague", False),
-            ("refund refused by the bank", False),
-            ("wrong arguments: order_id", False),
-        ):
-            assert telling.is_broken(tool, error) == broken, error
-
     async def test_where_more_may_be_done_the_model_is_asked_but_does_not_word_it(self):
         asked = Line("customer", "Please cancel my order 7.")
         action = await self.told(b'{"id": 7, "status": "late"}', asked)
