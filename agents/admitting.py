@@ -16,6 +16,7 @@ from agents.composing import as_written, names_untold
 from agents.promising import SENTENCE
 from agents.turning import Running, words_itself
 
+ANYTHING_ELSE = "What else can I do for you?"
 UNKNOWN = "I have found nothing on that. Please say it in other words, or ask for a person."
 ASKS_NOTHING = "it asks nothing: ask a question, call a tool or hand off"
 SMALL_TALK_WORDS = 8  # "Hello! How can I help you today?"
@@ -40,8 +41,8 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
         return _asking(turn, action) or action
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(action.reply))
-    if action.name == CLOSE and _stays(turn):
-        return replace(action, name=REPLY)
+    if action.name == CLOSE and _stays(turn):  # its farewell would be wrong, too
+        return replace(action, name=REPLY, reply=ANYTHING_ELSE)
     if _tells_what_stands_nowhere(turn, action):
         return replace(action, name=CLARIFY, reply=UNKNOWN)
     return action

@@ -84,7 +84,8 @@ class AdmittingTests(AgentMixin, TestCase):
         assert [each.text for each in happened if isinstance(each, Delta)] == [admitting.UNKNOWN]
 
     async def test_a_chat_is_ended_only_where_the_customer_takes_leave(self):
-        assert (await self.said(says("See you!", CLOSE))).name == REPLY
+        stays = await self.said(says("Thank you, I'm closing this chat.", CLOSE))
+        assert (stays.name, stays.reply) == (REPLY, admitting.ANYTHING_ELSE)
         assert (await self.said(says("See you!", CLOSE), text="ok, thank you")).name == CLOSE
 
     async def test_a_release_that_words_rules_speaks_for_itself(self):
