@@ -5,6 +5,7 @@ What a benchmark adds to the database it takes away again, or archives.
 """
 
 import asyncio
+import operator
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -128,7 +129,8 @@ def turn(count: int, labelled: str | None = None) -> Figures:
     """Whole answers through the live release, beside the engine alone on the same prompts.
 
     The console's own time is all but engine and tools. To embed the question is part of it, and
-    the greater one: `embedding_alone` is the shipped model on the same questions, nothing else.
+    the greater one: `embedding_alone` is the shipped model on the same questions, nothing else,
+    and `beyond_embedding` what a turn's own time is longer than that of its question.
 
     The first questions are asked twice and count the second time: a process that has just
     started reads its models and its code, as a server did long ago.
@@ -162,6 +164,7 @@ async def _turn(scene: Scene | None, questions: Sequence[Question]) -> Figures:
         "search": spread([answered.timings["search_ms"] for answered in turns]),
         "console_own": spread(own),
         "embedding_alone": spread(embedding),
+        "beyond_embedding": spread(list(map(operator.sub, own, embedding))),
         "engine_alone": engine_alone,
         "total_to_engine_alone": round(total["p50_ms"] / engine_alone["p50_ms"], 3),
         "valid": share([not answered.error for answered in turns]),
