@@ -19,6 +19,7 @@ from wowconsole.http import HtmxRequest, wants_partial
 
 # A NUL byte or a number beyond its column, in a value that no form or serializer looked at.
 NOT_STORABLE = "A value holds something that can't be stored."
+BROKE = "Something broke here; the log says what."
 
 
 class Refused(Exception):
@@ -111,11 +112,19 @@ def _problem_of(error: exceptions.APIException, response: Response) -> Response:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Show that something broke: a problem document to an API client, without what it was."""
+    """Show that something broke, to programs in the form of their API, without what it was."""
+    if request.path.startswith("/v1/"):
+        return openai_error(500, "server_error", "server_error", BROKE)
     if not request.path.startswith("/api/"):
         return defaults.server_error(request)
-    answer = problem(500, "server_error", "Something broke here; the log says what.")
+    answer = problem(500, "server_error", BROKE)
     return JsonResponse(answer.data, status=500, content_type=answer.content_type)
+
+
+def openai_error(status: int, kind: str, code: str, message: str) -> JsonResponse:
+    """Build the error object of the OpenAI API, by which its clients choose their exception."""
+    error = {"message": message, "type": kind, "code": code, "param": None}
+    return JsonResponse({"error": error}, status=status)
 
 
 class NothingThere(APIView):

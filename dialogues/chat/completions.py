@@ -27,7 +27,7 @@ from dialogues import answering, services
 from dialogues.models import Turn
 from knowledge.models import Scene
 from wowconsole.apikeys import ApiKeyAuthentication
-from wowconsole.errors import Invalid, Refused
+from wowconsole.errors import Invalid, Refused, openai_error
 from wowconsole.roles import can
 
 SCOPE = "dialogues.reply"
@@ -255,6 +255,5 @@ def _completion(work: Answering) -> dict[str, Any]:
 
 def _error(refused: Refused) -> JsonResponse:
     kind = "authentication_error" if refused.status == 401 else "invalid_request_error"
-    error = {"message": str(refused), "type": kind, "code": refused.code, "param": None}
     status = 400 if refused.status == 422 else refused.status
-    return JsonResponse({"error": error}, status=status)
+    return openai_error(status, kind, refused.code, str(refused))

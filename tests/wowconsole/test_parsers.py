@@ -8,7 +8,7 @@ from unittest.mock import patch
 from django.core.cache import cache
 from django.test import TestCase, override_settings
 
-from dialogues.chat import identifying
+from dialogues.chat import completions, identifying
 from dialogues.models import BusinessEvent, Conversation
 from tests.factories import make_user
 from wowconsole.apikeys import issue_key
@@ -84,6 +84,12 @@ class ServerErrorTests(TestCase):
             answer = self.client.post(SESSIONS, {}, content_type="application/json")
         assert (answer.status_code, answer["Content-Type"]) == (500, PROBLEM)
         assert (answer.json()["status"], answer.json()["code"]) == (500, "server_error")
+        assert b"secret" not in answer.content
+
+    def test_an_openai_client_reads_an_error_of_its_api(self):
+        with patch.object(completions, "_holder", side_effect=RuntimeError("a secret")):
+            answer = self.client.get("/v1/models")
+        assert (answer.status_code, answer.json()["error"]["type"]) == (500, "server_error")
         assert b"secret" not in answer.content
 
     def test_pages_say_it_to_people(self):
