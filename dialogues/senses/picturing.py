@@ -142,7 +142,8 @@ def _edits(content: bytes, image: "Image") -> dict[str, Any]:
     """Return what the metadata tells about editing: a program's name, times that differ."""
     exif = image.getexif()
     creator = EDITED_BY.search(content[:XMP_WITHIN])
-    software = exif.get(SOFTWARE) or image.info.get("Software") or (creator and creator[1].decode())
+    made_with = creator[1].decode(errors="replace") if creator else ""  # cut, or no UTF-8 at all
+    software = exif.get(SOFTWARE) or image.info.get("Software") or made_with
     taken, changed = exif.get_ifd(EXIF_IFD).get(ORIGINAL_AT), exif.get(DATE_TIME)
     told = {"software": software, "edited_at": changed if taken and taken != changed else None}
     return {name: str(text).strip("\0 ")[:80] for name, text in told.items() if text}

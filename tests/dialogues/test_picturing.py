@@ -133,6 +133,14 @@ class TestTraits:
         exif[0x0131] = "Adobe Photoshop 25.0"
         assert clean(encoded(draw(), exif=exif)).traits["software"] == "Adobe Photoshop 25.0"
 
+    @pytest.mark.parametrize(
+        ("creator", "noted"),
+        [("Médion 3".encode("latin-1"), "M\ufffddion 3"), ("美图秀秀".encode() * 9, "美图秀秀")],
+    )
+    def test_a_name_that_is_no_clean_text_breaks_no_picture(self, creator, noted):
+        xmp = b'<rdf:Description xmp:CreatorTool="' + creator + b'"/>'
+        assert clean(encoded(draw(), xmp=xmp)).traits["software"].startswith(noted)
+
 
 class TestLook:
     def test_a_picture_looks_the_same_when_encoded_again(self):
