@@ -1,6 +1,6 @@
 """When people are there, and when an answer is due. Plain data in, moments out; no Django."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -54,15 +54,26 @@ class Hours:
     def _spans_of(self, day: date) -> list[tuple[datetime, datetime]]:
         if day in self.holidays:
             return []
-        return [
+        return _merged(
             (self._moment(day, opens), self._moment(_end_day(day, closes), closes))
-            for weekday, opens, closes in sorted(self.periods)
+            for weekday, opens, closes in self.periods
             if weekday == day.weekday()
-        ]
+        )
 
     def _moment(self, day: date, clock: time) -> datetime:
         # In UTC: differences of two moments of one zone would ignore its change of clocks.
         return datetime.combine(day, clock, self.zone).astimezone(UTC)
+
+
+def _merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Put spans in order and join those that overlap: no minute counts twice."""
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            start, last_end = merged.pop()
+            end = max(end, last_end)
+        merged.append((start, end))
+    return merged
 
 
 def _end_day(day: date, closes: time) -> date:

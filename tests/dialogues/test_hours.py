@@ -42,6 +42,13 @@ class HoursTests(TestCase):
         assert night.add_minutes(at(2026, 10, 25, 0), 300) == at(2026, 10, 25, 4)
         assert night.add_minutes(at(2026, 3, 29, 0), 180) == at(2026, 3, 29, 4)
 
+    def test_minutes_of_overlapping_periods_count_once(self):
+        two = Hours(
+            BERLIN, ((0, time(9), time(12)), (0, time(10), time(11)), (0, time(11), time(17)))
+        )
+        assert two.add_minutes(at(2026, 11, 23, 9), 240) == at(2026, 11, 23, 13)
+        assert two.add_minutes(at(2026, 11, 23, 10, 30), 120) == at(2026, 11, 23, 12, 30)
+
     def test_midnight_closes_the_day(self):
         late = Hours(BERLIN, ((0, time(20), time(0)), (1, time(0), time(2))))
         assert late.is_open(at(2026, 11, 23, 23, 59))
