@@ -18,10 +18,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.cleaning import storable
 from agents.masking import masked
 from dialogues import services
-from dialogues.models import Algorithm, Conversation, Site, SiteKey, SpentProof
-from dialogues.proactive import sending
+from dialogues.models import Algorithm, Conversation, OptOut, Site, SiteKey, SpentProof
+from dialogues.proactive import policies, sending
 from knowledge.models import Scene
 from wowconsole import sealing
 from wowconsole.errors import Invalid, Refused
@@ -116,7 +117,7 @@ def open_chat(
         return waiting  # we spoke first, and they have come
     conversation, token = services.start_conversation(
         scene=scene or (known.scene if known else None),
-        customer=(who.name if who else "") or customer,
+        customer=who.name if who else customer,  # what they call themselves is no proof
         audience={**(audience or {}), **(who.audience if who else {})},
     )
     _keep(conversation, known, who)
@@ -175,11 +176,13 @@ def identify(*, conversation: Conversation, proof: Any) -> Customer:
         raise NotIdentified("The proof is another site's.")
     if row.customer_ref and row.customer_ref != who.ref:
         raise OtherCustomer("This chat is another customer's. Start a new one.")
-    row.site, row.customer_ref = who.site, who.ref
+    proved = row.customer if row.identified_at else ""  # what they called themselves is no proof
+    row.site, row.customer_ref, row.customer = who.site, who.ref, who.name or proved
     row.identified_at = row.identified_at or timezone.now()
-    row.customer = who.name or row.customer
     row.audience |= who.audience
     row.save(update_fields=["site", "customer_ref", "identified_at", "customer", "audience"])
+    if OptOut.objects.filter(conversation=row).exists():
+        policies.opt_out(row)  # what they said before anybody knew them holds in every chat
     return who
 
 
@@ -200,7 +203,7 @@ def verify(proof: Any) -> Customer:
 
 def _key(key_id: Any, algorithms: list[str]) -> SiteKey:
     keys = SiteKey.objects.live().filter(site__is_active=True).select_related("site__scene")
-    key = keys.filter(key_id=str(key_id)[:64].replace("\0", ""), algorithm__in=algorithms).first()
+    key = keys.filter(key_id=storable(str(key_id)[:64]), algorithm__in=algorithms).first()
     if key is None:
         raise NotIdentified("The key is unknown, or has ended.")
     return key
@@ -241,10 +244,13 @@ def _from_jwt(token: Any) -> Customer:
     _check_audience(claims, key.site)
     expires = _check_time(claims["exp"])
     _spend(key, claims.get("jti"), expires)
-    audience = {name: str(claims[name])[:40] for name in CLAIMS if claims.get(name)}
+    audience = {name: _text(claims, name)[:40] for name in CLAIMS if claims.get(name)}
     _note_use(key)
-    name = masked(str(claims.get("name") or ""))[:120]
-    return Customer(_ref(claims["sub"]), key.site, name, audience)
+    return Customer(_ref(claims["sub"]), key.site, masked(_text(claims, "name"))[:120], audience)
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    return str(storable(str(claims.get(name) or "")))
 
 
 def _note_use(key: SiteKey) -> None:

@@ -74,8 +74,11 @@ def set_active(policy: ProactivePolicy, *, active: bool) -> None:
     ProactivePolicy.objects.filter(pk=policy.pk).update(is_active=active)
 
 
+@transaction.atomic
 def opt_out(conversation: Conversation) -> OptOut:
     """Never speak first to this customer again, in no chat; again changes nothing."""
+    # They may be signing in at this moment: whoever is second sees what the first one stored.
+    conversation = Conversation.objects.select_for_update(of=("self",)).get(pk=conversation.pk)
     if conversation.customer_ref:
         row, _ = OptOut.objects.get_or_create(
             site=conversation.site, customer_ref=conversation.customer_ref

@@ -186,6 +186,20 @@ class NoNewsTests(TestCase):
         row = policies.opt_out(make_chat(site=site))
         assert (row.site, row.customer_ref) == (site, "c-1")
 
+    def test_said_before_signing_in_it_holds_for_the_customer(self):
+        site = make_site()
+        chat = make_conversation()
+        policies.opt_out(chat)
+        for _ in range(2):
+            identifying.identify(conversation=chat, proof=signed(make_key(site), "c-1"))
+        assert OptOut.objects.of_customer(site.pk, "c-1").count() == 1
+
+    def test_it_is_of_the_customer_who_signed_in_meanwhile(self):
+        site, chat = make_site(), make_conversation()
+        identifying.identify(conversation=chat, proof=signed(make_key(site), "c-1"))
+        policies.opt_out(chat)  # as it was read before
+        assert OptOut.objects.of_customer(site.pk, "c-1").exists()
+
 
 @override_settings(**NEVER_QUIET)
 class AdoptTests(TestCase):
