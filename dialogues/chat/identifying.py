@@ -244,13 +244,11 @@ def _from_jwt(token: Any) -> Customer:
     _check_audience(claims, key.site)
     expires = _check_time(claims["exp"])
     _spend(key, claims.get("jti"), expires)
-    audience = {name: _text(claims, name)[:40] for name in CLAIMS if claims.get(name)}
+    told = {name: str(storable(str(claims.get(name) or ""))) for name in ("name", *CLAIMS)}
+    name = masked(told.pop("name"))[:120]
+    audience = {claim: text[:40] for claim, text in told.items() if text}
     _note_use(key)
-    return Customer(_ref(claims["sub"]), key.site, masked(_text(claims, "name"))[:120], audience)
-
-
-def _text(claims: dict[str, Any], name: str) -> str:
-    return str(storable(str(claims.get(name) or "")))
+    return Customer(_ref(claims["sub"]), key.site, name, audience)
 
 
 def _note_use(key: SiteKey) -> None:

@@ -104,6 +104,20 @@ class OpenTests(SiteTestCase):
         conversation = Conversation.objects.get()
         assert (conversation.customer, conversation.customer_ref) == ("Maya •••• 1111", number)
 
+    def test_a_claimed_name_is_not_kept_beside_a_proof(self):
+        for proof in (signed(self.key), token(self.key)):
+            self.post(identity=proof, customer="Somebody else")
+            conversation = Conversation.objects.first()
+            assert (conversation.customer, conversation.customer_ref) == ("", "C-7")
+
+    def test_what_can_not_be_stored_is_left_out(self):
+        broken = "Ma\ud800ya\0"
+        proof = token(self.key, name=broken, segment=broken, region=broken)
+        assert self.post(identity=proof).status_code == 201
+        conversation = Conversation.objects.get()
+        assert conversation.customer == "Maya"
+        assert conversation.audience == {"channel": "web", "segment": "maya", "region": "maya"}
+
     def test_a_public_key_will_do(self):
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -152,6 +166,7 @@ class WrongProofTests(SiteTestCase):
             good | {"key": "key_unknown"},
             good | {"key": None},
             good | {"key": "\0"},
+            good | {"key": "\ud800"},
             good | {"expires": "soon"},
             good | {"expires": True},
             good | {"customer": 7},
@@ -162,6 +177,7 @@ class WrongProofTests(SiteTestCase):
             {"jwt": None},
             token(self.key, "x" * 43),
             token(self.key, headers={"kid": "key_unknown"}),
+            token(self.key, headers={"kid": "\ud800\0"}),
             token(self.key, sub=None),
             token(self.key, exp=None),
             token(self.key, sub="x" * 121),
@@ -237,6 +253,17 @@ class MidwayTests(SiteTestCase):
         identifying.identify(conversation=self.conversation, proof=signed(self.key))
         self.conversation.refresh_from_db()
         assert self.conversation.identified_at == first
+
+    def test_what_they_called_themselves_before_is_not_kept(self):
+        chat, _ = services.start_conversation(scene=None, customer="Somebody else")
+        for proof, name in (
+            (signed(self.key), ""),
+            (token(self.key, name="Ma\ud800ya\0"), "Maya"),
+            (signed(self.key), "Maya"),  # as a proof has said
+        ):
+            identifying.identify(conversation=chat, proof=proof)
+            chat.refresh_from_db()
+            assert chat.customer == name
 
     def test_a_name_told_later_is_kept_without_the_number_of_a_card(self):
         proof = token(self.key, name="4111111111111111")
