@@ -16,6 +16,7 @@ from dialogues.appending import ConversationClosed, append, checked
 from dialogues.chat import surveying
 from dialogues.desk import queueing
 from dialogues.desk.holding import CannotHold, NotHeld, check_holder, check_holds
+from dialogues.jobs import delegating
 from dialogues.models import (
     BY_PERSON,
     Assignment,
@@ -198,11 +199,12 @@ def _back_to_agent(conversation: Conversation) -> Event:
 
 @transaction.atomic
 def close(*, conversation: Conversation) -> Event | None:
-    """End the conversation; return None if it has ended already."""
+    """End the conversation, and what is done for it; return None if it has ended already."""
     conversation = _locked(conversation)
     if conversation.closed_at:
         return None
     _silence(conversation, "The conversation ended while it ran.")
+    delegating.cancel_all(conversation, why="The conversation ended")
     event = append(conversation=conversation, kind=EventKind.CLOSED, role=Role.SYSTEM)
     Conversation.objects.filter(pk=conversation.pk).update(closed_at=timezone.now())
     _end(conversation)

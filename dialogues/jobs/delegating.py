@@ -249,13 +249,23 @@ def cancel(*, conversation: Conversation, job: UUID | str, by: str = "the custom
     found = SubagentJob.objects.select_for_update().get(pk=found.pk)
     if found.is_finished:
         raise JobOver(f"It has ended already: {found.get_state_display().lower()}.")
-    found.state = SubagentState.CANCELLED
-    found.progress = f"Cancelled by {by}"[:300]
-    found.owner = found.leased_until = None
-    found.finished_at = timezone.now()
-    found.save()
-    announce(found)
+    _cancel(found, f"Cancelled by {by}")
     return found
+
+
+def cancel_all(conversation: Conversation, *, why: str) -> None:
+    """End what is still under way in a conversation. The caller holds its lock."""
+    for job in conversation.jobs.unfinished().select_for_update():
+        _cancel(job, why)
+
+
+def _cancel(job: SubagentJob, why: str) -> None:
+    job.state = SubagentState.CANCELLED
+    job.progress = why[:300]
+    job.owner = job.leased_until = None
+    job.finished_at = timezone.now()
+    job.save()
+    announce(job)
 
 
 def _job_of(conversation: Conversation, job: UUID | str) -> SubagentJob:

@@ -122,6 +122,15 @@ class CancellingTests(SubAgentMixin, TestCase):
         assert told(self.job)[-1] == ("cancelled", "Cancelled by the customer")
         assert do(self.job).state == SubagentState.CANCELLED
 
+    def test_the_end_of_the_conversation_is_the_end_of_what_is_done_for_it(self):
+        make_job(self.job.conversation, key="done", order_id="GW1002")
+        do(SubagentJob.objects.get(key="done"))
+        services.close(conversation=self.job.conversation)
+        assert told(self.job)[-1] == ("cancelled", "The conversation ended")
+        assert do(self.job).state == SubagentState.CANCELLED
+        assert SubagentJob.objects.get(key="done").state == SubagentState.DONE
+        assert self.job.conversation.events.last().kind == "closed"
+
     def test_it_asks_for_no_turn(self):
         factories.say(self.job.conversation, "Call them.")
         turn = services.begin_turn(self.job.conversation.pk)
