@@ -24,6 +24,7 @@ from wowconsole.errors import Invalid, Refused, TooMany
 
 LONGEST_LINE = 500  # characters
 LINES_A_MINUTE = 20
+LONGEST_CLIENT_ID = 64  # characters
 SIGNATURE = 32  # hexadecimal signs of it in a link: 128 bits
 
 
@@ -92,14 +93,14 @@ def type_line(link: CallLink, *, secret: str, text: str, client_id: str) -> None
     Raises:
         NotYourCall, CallEnded, Invalid, TooMany: it is not taken.
     """
-    text = _checked(link, secret, text)
+    text, client_id = _checked(link, secret, text), client_id[:LONGEST_CLIENT_ID]
     link = _open(link)
     if link.job.lines.filter(client_id=client_id).exists():
         return
     since = timezone.now() - timedelta(minutes=1)
     if link.job.lines.filter(speaker=Speaker.CALLEE, at__gt=since).count() >= LINES_A_MINUTE:
         raise TooMany("That was very quick. Wait a minute before you write again.")
-    add_lines(link.job, [Said(Speaker.CALLEE, text)], client_id=client_id[:64])
+    add_lines(link.job, [Said(Speaker.CALLEE, text)], client_id=client_id)
     wake(link.job_id)
 
 

@@ -87,6 +87,12 @@ class TextCallTests(CallMixin, TestCase):
         assert [text for who, text in spoken(self.job) if who == "callee"] == ["Yes"]
         self.assertContains(self.client.get(self.page), "In how many minutes")
 
+    def test_a_longer_nonce_than_is_kept_is_still_the_same_one(self):
+        self.answer()
+        for _ in range(2):
+            assert self.type("Yes", nonce="a" * 90).status_code == 302
+        assert [text for who, text in spoken(self.job) if who == "callee"] == ["Yes"]
+
     def test_the_first_who_answers_has_the_call(self):
         self.answer()
         other = Client()
