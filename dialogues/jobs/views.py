@@ -15,7 +15,7 @@ from dialogues.jobs.listing import listed
 from dialogues.jobs.presenting import shown
 from dialogues.models import CallPlan, Conversation, SubagentJob
 from wowconsole.http import UserRequest, render_page
-from wowconsole.roles import requires
+from wowconsole.roles import can, requires
 
 JOBS_PER_PAGE = 25
 
@@ -37,7 +37,8 @@ def job_detail(request: UserRequest, public_id: UUID) -> HttpResponse:
     job = _job(request, public_id)
     context: dict[str, Any] = {"job": job, **shown(job)}
     link = getattr(job, "link", None)
-    if link and link.state != "ended" and not job.is_finished:
+    is_open = link and link.state != "ended" and not job.is_finished
+    if is_open and can(request.user, "dialogues.reply"):  # who opens it first is the callee
         context |= {"link": link, "address": dialling.address_of(job)}
     return render_page(request, "dialogues/job_detail.html", "job", context)
 

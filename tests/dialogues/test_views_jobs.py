@@ -72,11 +72,13 @@ class PageTests(TestCase):
             self.assertContains(response, text)
         self.assertNotContains(response, "Cancel</button>")
 
-    def test_a_call_that_waits_shows_its_link(self):
+    def test_a_call_that_waits_shows_its_link_to_who_may_act(self):
         plan = make_plan(name="call_shop", addresses={"*": "link:"})
         job = do(make_job(self.conversation, plan.name, key="c", order_id="GW1003"))
         response = self.client.get(job.get_absolute_url())
         self.assertContains(response, dialling.address_of(job))
+        self.client.force_login(factories.make_user("auditor"))
+        self.assertNotContains(self.client.get(job.get_absolute_url()), dialling.token_of(job))
 
     def test_cancelling(self):
         response = self.client.post(self.cancel)
