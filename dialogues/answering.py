@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.db import DataError, Error, IntegrityError
 
 from agents import master
@@ -46,14 +46,20 @@ def in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Run `work` on this loop, and keep it from being collected half way."""
     task = asyncio.create_task(work)
     _background.add(task)
-    task.add_done_callback(_background.discard)
+    task.add_done_callback(_ended)
     return task
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    _background.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("It broke off; what is left of it a worker takes up", exc_info=error)
 
 
 async def answer_conversation(conversation_pk: int) -> None:
     """Answer until nothing the customer said is left unanswered."""
-    while turn := await sync_to_async(services.begin_turn)(conversation_pk):
-        await answer_turn(await sync_to_async(with_parts)(turn.pk))
+    while turn := await database_sync_to_async(services.begin_turn)(conversation_pk):
+        await answer_turn(await database_sync_to_async(with_parts)(turn.pk))
 
 
 def with_parts(turn_pk: int) -> Turn:
@@ -111,7 +117,7 @@ async def _answer(turn: Turn, record: Record) -> None:
         else:
             await _follow(turn, record)
     except recording.LostTurn:
-        await sync_to_async(recording.store_steps)(turn, record)
+        await database_sync_to_async(recording.store_steps)(turn, record)
     except Exception as error:
         logger.exception("Turn failed")
         await _apologise(turn, record, repr(error))
@@ -149,9 +155,10 @@ async def _renewed(turn: Turn) -> bool:
     A try that fails loses nothing.
     """
     try:
-        if await Turn.objects.held(turn).aupdate(leased_until=services.lease_end()):
+        renew = database_sync_to_async(Turn.objects.held(turn).update)
+        if await renew(leased_until=services.lease_end()):
             return True
-        await turn.arefresh_from_db(fields=["status"])
+        await database_sync_to_async(turn.refresh_from_db)(fields=["status"])
     except Error:
         logger.warning("The lease could not be renewed; the next try may do it.", exc_info=True)
         return True
@@ -160,7 +167,7 @@ async def _renewed(turn: Turn) -> bool:
 
 async def _may_act(turn: Turn) -> bool:
     """Say whether the turn is still ours, and keep it from being dropped from now on."""
-    return bool(await Turn.objects.held(turn).aupdate(acts=True))
+    return bool(await database_sync_to_async(Turn.objects.held(turn).update)(acts=True))
 
 
 async def _follow(turn: Turn, record: Record) -> None:
@@ -169,7 +176,7 @@ async def _follow(turn: Turn, record: Record) -> None:
         await _finish(turn, record, said, "")
         return
     assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
-    context = await sync_to_async(context_of)(turn, turn.release)
+    context = await database_sync_to_async(context_of)(turn, turn.release)
     if context.money_left is not None and context.money_left <= 0:
         news = await master.news(context)
         record.degraded = "" if news else OVER_CAP
@@ -213,7 +220,7 @@ async def _take(happening: master.Happening, turn: Turn, record: Record) -> None
         case master.Step():
             record.steps.append(asdict(happening))
         case master.Called():
-            if not await sync_to_async(recording.store_call)(turn, happening):
+            if not await database_sync_to_async(recording.store_call)(turn, happening):
                 raise recording.LostTurn
         case master.Finished():
             record.pending, record.degraded = happening.pending, happening.degraded
@@ -254,4 +261,4 @@ async def _tell(turn: Turn, event: dict[str, Any]) -> None:
 
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
     record.finish()
-    await sync_to_async(recording.store_end)(turn, record, action, error)
+    await database_sync_to_async(recording.store_end)(turn, record, action, error)

@@ -1,11 +1,12 @@
 """Turns whose process died are finished once."""
 
+import asyncio
 from datetime import timedelta
 from unittest import mock
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import QuerySet
 from django.test import TransactionTestCase
 from django.utils import timezone
@@ -200,8 +201,53 @@ class TwoProcessesTests(EngineMixin, TransactionTestCase):
     def test_a_renewal_that_fails_is_tried_again(self):
         turn = self.begin()
         for fault in (OperationalError("it has gone"), InterfaceError("it is closed")):
-            with mock.patch.object(QuerySet, "aupdate", side_effect=fault):
+            with mock.patch.object(QuerySet, "update", side_effect=fault):
                 assert async_to_sync(answering._renewed)(turn)
+
+
+class LostConnectionTests(TransactionTestCase):
+    """The database drops a thread's connection while an answer is written in it."""
+
+    def setUp(self):
+        self.enterContext(mock.patch("channels.db.close_old_connections", close_old_connections))
+        conversation = make_conversation(scene=None)
+        services.say(conversation=conversation, text="Hi", client_id="a")
+        self.turn = answering.with_parts(services.begin_turn(conversation.pk).pk)
+
+    def cut_off(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            process = cursor.fetchone()
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", process)
+        other.close()
+
+    async def test_the_same_process_ends_the_turn(self):
+        first = self.turn.leased_until
+        await sync_to_async(self.cut_off)()
+        assert await answering._renewed(self.turn)
+        await sync_to_async(self.turn.refresh_from_db)()
+        assert self.turn.leased_until > first
+        await sync_to_async(self.cut_off)()
+        assert await answering._may_act(self.turn)
+        await sync_to_async(self.cut_off)()
+        await answering._take(Called("look_up", {}, {"found": 1}), self.turn, Record())
+        await sync_to_async(self.cut_off)()
+        await answering._finish(self.turn, Record(), DialogueAction(REPLY, "Hello."), "")
+        await sync_to_async(self.turn.refresh_from_db)()
+        assert self.turn.status == TurnStatus.DONE
+
+    async def test_what_breaks_off_in_the_background_is_logged(self):
+        with (
+            mock.patch.object(services, "begin_turn", side_effect=OperationalError("it has gone")),
+            self.assertLogs("dialogues.answering", "ERROR") as logs,
+        ):
+            task = answering.in_background(answering.answer_conversation(1))
+            await asyncio.wait([task])
+            await asyncio.sleep(0)
+        assert "it has gone" in logs.output[0]
+        assert not task._log_traceback  # asyncio has nothing left to complain of
 
 
 class LeaseTests(EngineMixin, TransactionTestCase):
