@@ -2,9 +2,11 @@
 
 import uuid
 from datetime import datetime
+from decimal import Decimal
 from typing import Self
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -16,6 +18,9 @@ from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
 
 LONGEST_TEMPLATE = 600  # characters
+LONGEST_HOURS = 87_600  # ten years: what is longer is a slip, and no clock reaches so far
+_HOURS = [MaxValueValidator(LONGEST_HOURS)]
+_MINUTES = [MaxValueValidator(LONGEST_HOURS * 60)]
 
 
 def _of_scenes_seen_by(user: AnyUser, *paths: str) -> Q:
@@ -141,17 +146,21 @@ class ProactiveVersion(models.Model):
     wording = models.CharField(max_length=8, choices=Wording, default=Wording.TEMPLATE)
     template = models.TextField(max_length=LONGEST_TEMPLATE)  # with {fields} of the event's data
     reach = models.CharField(max_length=4, choices=Reach, default=Reach.ANY)
-    delay_minutes = models.PositiveIntegerField(default=0)
-    stale_minutes = models.PositiveIntegerField(default=720)  # after the event it is no news
-    cooldown_hours = models.PositiveIntegerField(default=24)  # until it speaks to one again
+    delay_minutes = models.PositiveIntegerField(default=0, validators=_MINUTES)
+    # After the event it is no news.
+    stale_minutes = models.PositiveIntegerField(default=720, validators=_MINUTES)
+    # Until it speaks to one again.
+    cooldown_hours = models.PositiveIntegerField(default=24, validators=_HOURS)
     priority = models.SmallIntegerField(default=0)  # the higher one speaks where only one may
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
     holdout_percent = models.PositiveSmallIntegerField(default=10)
-    contact_hours = models.PositiveSmallIntegerField(default=24)  # of the comparison
+    contact_hours = models.PositiveSmallIntegerField(
+        default=24, validators=[MinValueValidator(1)]
+    )  # of the comparison
     # A promise the message makes: kept by an event of `kept_by` with the same `kept_field`.
     promise = models.CharField(max_length=200, blank=True)
-    promise_minutes = models.PositiveIntegerField(null=True, blank=True)
+    promise_minutes = models.PositiveIntegerField(null=True, blank=True, validators=_MINUTES)
     kept_by = models.SlugField(max_length=60, blank=True, db_index=False)
     kept_field = models.CharField(max_length=60, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
@@ -240,7 +249,8 @@ class ProactiveDecision(models.Model):
     """Whether a customer was told of an event by a policy, and why. One each (constraint).
 
     While it waits, `due_at` says until when and `reason` why; once decided it never changes
-    (trigger). `message` is what was said.
+    (trigger). `message` is what was said; tokens and cost are of wording it, also of words that
+    were not said.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -256,6 +266,9 @@ class ProactiveDecision(models.Model):
     # Null: nothing was said. Both go with the conversation, the decision stays.
     conversation = models.ForeignKey(Conversation, on_delete=models.SET_NULL, null=True)
     message = models.ForeignKey(Event, on_delete=models.SET_NULL, null=True, related_name="+")
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, default=Decimal(0))  # dollars
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     decided_at = models.DateTimeField(null=True, editable=False)
 
@@ -273,6 +286,7 @@ class ProactiveDecision(models.Model):
                 condition=Q(outcome=Outcome.WAITING, decided_at=None)
                 | (~Q(outcome=Outcome.WAITING) & Q(decided_at__isnull=False)),
             ),
+            models.CheckConstraint(name="proactive_cost_not_negative", condition=Q(cost__gte=0)),
         ]
         indexes = [
             models.Index(
@@ -280,6 +294,9 @@ class ProactiveDecision(models.Model):
             ),
             models.Index(name="proactive_of_customer", fields=["customer_ref", "decided_at"]),
             models.Index(name="proactive_of_policy", fields=["policy", "-id"]),
+            models.Index(
+                name="proactive_costs_by_day", fields=["decided_at"], condition=Q(cost__gt=0)
+            ),
         ]
 
     def __str__(self) -> str:
