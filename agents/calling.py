@@ -42,6 +42,11 @@ class ToolResult:
     is_failure: bool = False  # the tool itself failed, rather than refused: the breaker counts it
 
 
+def failed(result: dict[str, Any]) -> bool:
+    """Say whether a result is an error; `"error": null` is how many a business says it is none."""
+    return bool(result.get("error"))
+
+
 # Starts a sub-agent's job by name, arguments and key, and says what came of it:
 # {"job": "<uuid>", "state": "queued", ...}.
 Delegate = Callable[[str, dict[str, Any], str], Awaitable[dict[str, Any]]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
+from agents.calling import failed
 from agents.models import Composition
 from agents.promising import SENTENCE
 from agents.prompting import Line, Rule
@@ -64,7 +65,7 @@ def names_untold(text: str, lines: Sequence[Line]) -> bool:
 
 
 def _is_a_tools_word(line: Line) -> bool:
-    return line.role == "tool" and "error" not in line.result and not line.is_customers
+    return line.role == "tool" and not failed(line.result) and not line.is_customers
 
 
 def _named_by_customer(line: Line) -> set[str]:

@@ -1,14 +1,21 @@
 """What stands between a model's action and the customer: sources, and who may word it."""
 
+import re
 from dataclasses import replace
 
 from agents import addressing, admitting, composing, parroting, promising, proposing, turning
 from agents.actions import BUILT_IN, CLARIFY, HANDOFF, REPLY, DialogueAction
+from agents.calling import failed
 from agents.happenings import Step
-from agents.models import Composition
-from agents.promising import Grounds, Source
+from agents.models import Composition, Tool, ToolKind
 from agents.prompting import Line, Rule
+from agents.sources import Grounds, Source, result_source, source
 from agents.turning import Running, told_of, with_sources
+
+# What such a tool does is told by its result; many services take their questions as POST.
+_LOOKS = re.compile(
+    r"(look|find|get|list|search|check|track|show|read|see|view|fetch|calc)[a-z]*(_|-|$)"
+)
 
 
 def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction | None:
@@ -132,13 +139,30 @@ def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Ground
     for line in turn.lines:
         if line.role == "tool":
             # What a refusal or the customer's own file says may be repeated, but proves no deed.
-            proves = "error" not in line.result and not line.is_customers
-            (told if proves else said).append(_result(line))
+            proves = not failed(line.result) and not line.is_customers
+            (told if proves else said).append(_result(turn, line))
         else:
-            (staff if line.is_staff else said).append(promising.source(line.text))
-    sources = [promising.source(f"{rule.condition}. {rule.content}") for rule in rules]
+            (staff if line.is_staff else said).append(source(line.text))
+    sources = [source(f"{rule.condition}. {rule.content}") for rule in rules]
     return Grounds(sources, told, staff, said, hands_over=action.name == HANDOFF)
 
 
-def _result(line: Line) -> Source:
-    return promising.result_source(line.name, line.arguments, line.result)
+def _result(turn: Running, line: Line) -> Source:
+    deed = _deed(turn.tools.get(line.name))
+    return result_source(line.name, line.arguments, line.result, deed=deed)
+
+
+def _deed(tool: Tool | None) -> str:
+    """Return in words what a call of this tool does, "" if it only looks something up."""
+    if tool is None or not _changes(tool):
+        return ""
+    return f"{tool.name.replace('_', ' ')} {tool.description} {tool.occasions}"
+
+
+def _changes(tool: Tool) -> bool:
+    if tool.is_irreversible or tool.kind == ToolKind.SUBAGENT:
+        return True
+    annotations = (tool.approved or {}).get("annotations") or {}
+    only_reads = tool.kind == ToolKind.HTTP and tool.method == "GET"
+    only_reads = only_reads or annotations.get("readOnlyHint") is True
+    return not only_reads and not _LOOKS.match(tool.name)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
+from agents.calling import failed
 from agents.composing import as_written, missing_fields
 from agents.finding import unanswered, wordings
 from agents.grounding import identifiers
@@ -86,7 +87,7 @@ def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
 
 def _is_a_jobs(turn: Running, line: Line) -> bool:
     tool = turn.tools.get(line.name) if line.role == "tool" else None
-    return tool is not None and tool.kind == ToolKind.SUBAGENT and "error" not in line.result
+    return tool is not None and tool.kind == ToolKind.SUBAGENT and not failed(line.result)
 
 
 def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from agents import occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
-from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, is_broken
+from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, failed, is_broken
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
 from agents.turning import Running, last_call, told_of
@@ -52,8 +52,8 @@ def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
     last, tool = last_call(turn)
     if last is None or tool is None or tool.name not in turn.made:
         return None
-    if error := str(last.result.get("error", "")):
-        return _of_failure(tool, error)
+    if failed(last.result):
+        return _of_failure(tool, str(last.result["error"]))
     words = told_of(turn) if tool.result_template else ""
     if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn)):
         return None
@@ -74,7 +74,7 @@ def _of_failure(tool: Tool, error: str) -> DialogueAction | None:
 def broken(turn: Running) -> str:
     """Return the error of a tool that did not work, if that is the last thing that happened."""
     last, tool = last_call(turn)
-    error = str(last.result.get("error", "")) if last else ""
+    error = str(last.result["error"]) if last and failed(last.result) else ""
     return error if tool and error and is_broken(tool.name, error) else ""
 
 

@@ -21,6 +21,7 @@ from agents.actions import (
     parse_action,
 )
 from agents.budgeting import Budget, Spent
+from agents.calling import failed
 from agents.finding import unanswered
 from agents.gating import Gate
 from agents.grounding import grounded, invents
@@ -262,7 +263,7 @@ def told_of(turn: Running) -> str:
     last, tool = last_call(turn)
     if last is None or tool is None or not turn.made or not turn.context.release.quotes:
         return ""
-    return "" if "error" in last.result else composing.filled(tool.result_template, last.result)
+    return "" if failed(last.result) else composing.filled(tool.result_template, last.result)
 
 
 def last_call(turn: Running) -> tuple[Line | None, Tool | None]:

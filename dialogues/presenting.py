@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db.models import Prefetch
 
+from agents import calling
+from dialogues.chat import rating
 from dialogues.forms import JudgementForm
 from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import (
@@ -94,13 +96,13 @@ class Entry:
                 said = f"{data.get('name')}, {data.get('state')}: {data.get('detail')}"
             case _:
                 said = self.event.get_kind_display()
-        more = data.get("comment") or data.get("reason") or self.event.text
+        more = data.get("comment") or rating.in_words(data.get("reason") or "") or self.event.text
         return f"{said}: {more}" if more else said
 
     @property
     def failed(self) -> bool:
         result = self.event.data.get("result")
-        return isinstance(result, dict) and "error" in result
+        return isinstance(result, dict) and calling.failed(result)
 
 
 def transcript(conversation: Conversation) -> list[Entry]:

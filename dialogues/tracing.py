@@ -8,6 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from agents.budgeting import budget_of, dollars
+from agents.calling import failed
 from agents.models import ToolKind
 from dialogues.history import lines_for
 from dialogues.loop.reviewing import spoken_action, step_action
@@ -183,7 +184,7 @@ def _called(step: dict[str, Any]) -> Moment:
     details = [f"Kept from the model: {text}" for text in step.get("removed", [])]
     took = f"{step.get('tool_ms', 0):.0f} ms"
     words = f"was called and answered, {took}"
-    if "error" in result:
+    if failed(result):
         details = [str(result["error"]), *details]
         was_called = step.get("tool_ms") != 0
         words = f"was called and refused or failed, {took}" if was_called else "was not called"

@@ -14,7 +14,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from agents.calling import call_tool
+from agents.calling import call_tool, failed
 from agents.models import Tool
 from agents.subagents import (
     CostClass,
@@ -77,7 +77,7 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
         key = f"{work.key}-look-up"
         answer = await call_tool(tool, asked, key=key, identified=True, customer=work.customer)
         await work.keep(memory=work.memory, paid=Decimal(tool.cost_per_call))
-        if "error" in answer.data:
+        if failed(answer.data):
             raise GaveUp(f"Nobody was called: {answer.data['error']}.")
         record = answer.data
         told = record | told

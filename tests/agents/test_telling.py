@@ -125,6 +125,11 @@ class ToolTests(AgentMixin, TestCase):
             True,
         )
 
+    async def test_an_empty_error_is_none(self):
+        for error in (b"null", b"false", b'""'):
+            action = await self.told(b'{"error": ' + error + b', "id": 7, "status": "late"}')
+            assert action.reply == "Order 7 is late.", error
+
     async def test_who_is_not_signed_in_is_asked_to(self):
         await Tool.objects.filter(pk=self.tool.pk).aupdate(personal=True)
         action = await self.told(b"{}")
