@@ -39,12 +39,17 @@ LOOK_SECONDS = 0.2  # between two looks at the jobs that are waited for
 TOLD_EVERY = 10  # looks
 SENSES = {AttachmentKind.IMAGE: LOOK, AttachmentKind.VOICE: HEAR, AttachmentKind.FILE: READ}
 STILL_LOOKING = "Thank you. I am looking at your picture; it takes a little longer."
+STILL_LISTENING = "Thank you. I am listening to your message; it takes a little longer."
 STILL_READING = "Thank you. I am reading your file; it takes a little longer."
 UNCLEAR = (
     "I can't make out your picture well enough. Please send a sharper or closer one, tell me in "
     "words what it shows, or ask for a person."
 )
 UNHEARD = "I can't listen to voice messages here. Please write to me, or ask for a person."
+INAUDIBLE = (
+    "I couldn't make out your recording. Please record it again where it is quiet, write to me, or "
+    "ask for a person."
+)
 UNREAD = {
     "": "I can't find any words in your file. Tell me what it is about, or ask for a person.",
     reading.LOCKED: "Your file is locked with a password, so I can't read it. Please send one that "
@@ -178,7 +183,13 @@ def _about(attachments: QuerySet[Attachment], turn: Turn) -> str:
     if AttachmentKind.FILE in kinds:
         problems = [found["problem"] for found in evidence if "problem" in found]
         return STILL_READING if _is_at_work(turn, READ) else UNREAD[max(problems, default="")]
-    return UNHEARD if AttachmentKind.VOICE in kinds else ""
+    return _about_voice(turn) if AttachmentKind.VOICE in kinds else ""
+
+
+def _about_voice(turn: Turn) -> str:
+    if _is_at_work(turn, HEAR):
+        return STILL_LISTENING
+    return INAUDIBLE if hearing.can_hear() else UNHEARD
 
 
 def _is_at_work(turn: Turn, name: str) -> bool:

@@ -312,6 +312,36 @@ class WaitTests(EngineMixin, TestCase):
             conversation = await sync_to_async(make_message)(voice())
             assert await self.answered(conversation) == [looking.UNHEARD]
 
+    async def test_voice_that_takes_long_is_said_to_be_so_and_answered_when_it_is_heard(self):
+        self.engine.will(says("On its way."))
+        with (
+            patch.object(hearing, "can_hear", return_value=True),
+            patch.object(hearing, "hear", return_value=hearing.Heard("Where is it?", 0.9, "ear")),
+        ):
+            conversation = await sync_to_async(make_message)(voice())
+            assert await self.answered(conversation, wait=0) == [looking.STILL_LISTENING]
+            await sync_to_async(do_jobs)()
+            await answering.answer_conversation(conversation.pk)
+        said = [text async for text in self.replies(conversation)]
+        assert said == [looking.STILL_LISTENING, "On its way."]
+
+    async def replies_to_voice(self, **outcome):
+        with (
+            patch.object(hearing, "can_hear", return_value=True),
+            patch.object(hearing, "hear", **outcome),
+        ):
+            conversation = await sync_to_async(make_message)(voice())
+            await sync_to_async(do_jobs)()
+            return await self.answered(conversation)
+
+    async def test_a_recording_of_which_nothing_is_made_out_is_said_to_be_so(self):
+        heard = hearing.Heard("", None, "ear")
+        assert await self.replies_to_voice(return_value=heard) == [looking.INAUDIBLE]
+
+    async def test_a_recording_that_can_t_be_heard_is_said_to_be_so(self):
+        failed = hearing.HearingUnavailable("It broke.")
+        assert await self.replies_to_voice(side_effect=failed) == [looking.INAUDIBLE]
+
     async def test_a_file_that_takes_long_is_said_to_be_so(self):
         conversation = await sync_to_async(make_message)(text_pdf(INVOICE))
         assert await self.answered(conversation, wait=0) == [looking.STILL_READING]
