@@ -103,14 +103,16 @@ class Assignment(models.Model):
     to = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )  # null: put back into the queue
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )  # null: nobody, its holder may not answer here any more
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["pk"]
 
     def __str__(self) -> str:
-        return f"{self.by} → {self.to or 'queue'}"
+        return f"{self.by or 'nobody'} → {self.to or 'queue'}"
 
 
 class Note(models.Model):
