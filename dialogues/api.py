@@ -48,6 +48,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
     id = _public_id(source="public_id")
     scene = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     release = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    site = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
 
     class Meta:
         model = Conversation
@@ -57,6 +58,9 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
             "channel",
             "external_id",
             "customer",
+            "site",
+            "customer_ref",
+            "identified_at",
             "control",
             "last_seq",
             "release",
@@ -195,12 +199,12 @@ class DialogueViewSet(GenericViewSet[Any]):
 
 
 class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, DialogueViewSet):
-    queryset = Conversation.objects.select_related("scene", "release")
+    queryset = Conversation.objects.select_related("scene", "release", "site")
     serializer_class = ConversationSerializer
 
     def get_queryset(self) -> QuerySet[Conversation]:
         visible = Conversation.objects.visible_to(self.request.user)
-        return visible.select_related("scene", "release")
+        return visible.select_related("scene", "release", "site")
 
     @extend_schema(
         parameters=[

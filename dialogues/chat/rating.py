@@ -25,6 +25,12 @@ REASONS = {
 }
 
 
+def in_words(reason: str) -> str:
+    """Return why a reply was disliked: one of REASONS, own words, or both with ": " between."""
+    code, colon, own = reason.partition(": ")
+    return REASONS.get(code, code) + colon + own
+
+
 class NothingToRate(Refused):
     code = "no_such_message"
     status = 404
@@ -57,7 +63,7 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
     The same again, from a window that heard no answer, returns the stored event.
 
     Args:
-        reason: one of REASONS, or the customer's own words.
+        reason: one of REASONS, the customer's own words, or both (`in_words`).
 
     Raises:
         Invalid: neither like nor dislike.
@@ -82,7 +88,7 @@ def give_feedback(*, conversation: Conversation, message: str, value: str, reaso
             turn=about.turn,
             source=JudgementSource.CUSTOMER,
             verdict=Verdict.GOOD if value == "like" else Verdict.BAD,
-            comment=REASONS.get(reason, reason),
+            comment=in_words(reason),
         )
     return append(
         conversation=conversation,

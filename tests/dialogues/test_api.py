@@ -1,6 +1,7 @@
 from django.test import TestCase
+from django.utils import timezone
 
-from dialogues.models import Case, Judgement
+from dialogues.models import Case, Conversation, Judgement, Site
 from tests.dialogues.rows import make_answered, make_person, make_rule, make_scene_named, make_talk
 from wowconsole.apikeys import issue_key
 
@@ -46,6 +47,16 @@ class ConversationApiTests(DialogueApi):
         self.user = self.stranger
         assert self.get("dialogues/").json()["results"] == []
         assert self.get(f"dialogues/{row['id']}/").status_code == 404
+
+    def test_whom_a_site_proved_the_customer_to_be(self):
+        (row,) = self.get("dialogues/").json()["results"]
+        assert (row["site"], row["customer_ref"], row["identified_at"]) == (None, "", None)
+        site = Site.objects.create(slug="shop", name="Corner Shop")
+        known = {"customer_ref": "C-7", "identified_at": timezone.now(), "site": site}
+        Conversation.objects.filter(pk=self.conversation.pk).update(**known)
+        row = self.get(f"dialogues/{row['id']}/").json()
+        assert (row["site"], row["customer_ref"]) == ("shop", "C-7")
+        assert row["identified_at"]
 
     def test_events_after_a_number(self):
         path = f"dialogues/{self.conversation.public_id}/events/"

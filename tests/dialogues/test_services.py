@@ -308,6 +308,15 @@ class RatingTests(TestCase):
             "Too slow",
         )
 
+    def test_a_reason_that_the_page_offers_is_kept_in_words_with_the_customers_own(self):
+        for reason, words in (
+            ("wrong", "The answer is wrong"),
+            ("wrong: 太慢了: 三天", "The answer is wrong: 太慢了: 三天"),
+            ("I said: no", "I said: no"),
+        ):
+            self.feedback("dislike", reason=reason)
+            assert Judgement.objects.first().comment == words
+
     def test_the_same_feedback_again_is_the_same_judgement(self):
         first = self.feedback("dislike", reason="slow")
         assert self.feedback("dislike", reason="slow") == first

@@ -2,8 +2,10 @@ from uuid import uuid4
 
 from django.test import TestCase
 from django.urls import reverse
+from django.utils import timezone
 
-from dialogues.models import Case, IssueType, Judgement, Turn, Verdict
+from dialogues import services
+from dialogues.models import Case, IssueType, Judgement, Site, Turn, Verdict
 from tests.dialogues.rows import make_answered, make_person, make_rule, make_scene_named, make_talk
 
 HTMX = {"HX-Request": "true"}
@@ -106,6 +108,30 @@ class ConversationDetailTests(ReviewPages):
         self.assertContains(answer, "340 ms")
         self.assertContains(answer, "data-judge")
         self.assertNotContains(answer, SCRIPT)
+
+    def test_whom_a_site_proved_is_shown_beside_the_name(self):
+        site = Site.objects.create(slug="shop", name="Corner Shop")
+        known = {"customer_ref": "C-7", "identified_at": timezone.now(), "site": site}
+        conversation, _ = make_talk(self.scene, customer="Maya", **known)
+        self.sign_in(self.reviewer)
+        answer = self.client.get(conversation.get_absolute_url())
+        self.assertContains(answer, "identified as <strong>C-7</strong> by Corner Shop")
+        answer = self.client.get(self.conversation.get_absolute_url())
+        self.assertNotContains(answer, "identified")
+
+    def test_of_a_dislike_it_says_why_and_of_which_reply(self):
+        reply = self.conversation.events.filter(role="agent").first()
+        services.give_feedback(
+            conversation=self.conversation,
+            message=str(reply.public_id),
+            value="dislike",
+            reason="wrong: 太慢了",
+        )
+        self.sign_in(self.reviewer)
+        answer = self.client.get(self.conversation.get_absolute_url())
+        self.assertContains(answer, "Disliked a reply: The answer is wrong: 太慢了")
+        self.assertContains(answer, f'id="said-{reply.public_id}"', count=1)
+        self.assertContains(answer, f'href="#said-{reply.public_id}"', count=1)
 
     def test_the_first_turn_is_chosen_unasked(self):
         self.sign_in(self.reviewer)

@@ -11,6 +11,7 @@ from dialogues.desk import control
 from dialogues.models import (
     CannedReply,
     Control,
+    Conversation,
     Draft,
     DraftKind,
     DraftSource,
@@ -115,6 +116,24 @@ class LivePageTests(DeskCase):
         self.assertContains(page, "Where is my order?")
         self.assertContains(page, "Take over")
         self.assertContains(page, "Maya")
+
+    def test_whom_the_site_proved_is_shown_beside_the_name(self):
+        known = {"customer_ref": "C-7", "identified_at": timezone.now()}
+        Conversation.objects.filter(pk=self.conversation.pk).update(**known)
+        self.assertContains(self.client.get(self.url("desk")), "identified as <strong>C-7</strong>")
+
+    def test_of_a_dislike_it_says_why_and_of_which_reply(self):
+        reply = say(self.conversation, "In May.", Role.AGENT)
+        services.give_feedback(
+            conversation=self.conversation,
+            message=str(reply.public_id),
+            value="dislike",
+            reason="repeated",
+        )
+        page = self.client.get(self.url("desk"))
+        self.assertContains(page, "Disliked a reply: It was said before")
+        self.assertContains(page, f'id="said-{reply.public_id}"', count=1)
+        self.assertContains(page, f'href="#said-{reply.public_id}"', count=1)
 
     def test_what_tools_and_jobs_told_is_shown(self):
         found = {"order_id": "GW1002", "items": [{"name": "Soup <b>"}], "courier": None}
