@@ -11,6 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from agents.patterns import runs_away
+
+_LONG_WORD = re.compile(r"\S{65,}")  # is no identifier, and takes long to look through
 Arguments = Mapping[str, Any]
 Made = Mapping[str, Collection[Arguments]]  # the arguments of calls already made, by tool
 
@@ -67,8 +70,11 @@ def invents(arguments: dict[str, Any], tool: dict[str, Any]) -> bool:
 
 def identifiers(pattern: str, dialogue: str) -> Iterator[str]:
     """Yield what matches, newest first; customers write "gw1042" for GW1042."""
+    if runs_away(pattern):
+        return
     bare = pattern.removeprefix("^").removesuffix("$")
-    found = re.finditer(rf"(?<!\w)(?:{bare})(?!\w)", dialogue, flags=re.IGNORECASE)
+    text = _LONG_WORD.sub(" ", dialogue)
+    found = re.finditer(rf"(?<!\w)(?:{bare})(?!\w)", text, flags=re.IGNORECASE)
     for text in reversed([match[0] for match in found]):
         for written in (text, text.upper()):
             if re.search(pattern, written):

@@ -10,6 +10,8 @@ import jsonschema
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from agents import patterns
+
 LARGEST_SCHEMA = 16_384  # bytes; it stands in every prompt
 TOO_LARGE = f"A schema has at most {LARGEST_SCHEMA} bytes, its references written out."
 TOO_DEEP = "The schema has too many levels."
@@ -81,18 +83,26 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _patterns(parameters: dict[str, Any]) -> Iterator[str]:
-    """Yield the patterns of properties: agents look for what matches them in a dialogue."""
-    for schema in parameters.get("properties", {}).values():
-        if isinstance(schema, dict) and "pattern" in schema:
-            yield schema["pattern"]
+def _patterns(schema: Any) -> Iterator[str]:
+    """Yield all patterns, however deep: agents look for what matches them in a dialogue."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _patterns(item)
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == "pattern" and isinstance(value, str):
+                yield value
+            yield from _patterns(value)
 
 
 def _check_pattern(pattern: str) -> None:
     try:
         re.compile(rf"\b(?:{pattern.removeprefix('^').removesuffix('$')})\b")
+        is_endless = patterns.runs_away(pattern)
     except re.error as error:
         raise BadSchema(f"The pattern {pattern} can't be read: {error}.") from None
+    if is_endless:
+        raise BadSchema(f"The pattern {pattern} repeats what repeats: a search may never end.")
 
 
 def indented(value: Any) -> str:

@@ -32,6 +32,8 @@ class CheckTests(SimpleTestCase):
             {"type": "object", "description": "x" * 20_000},
             {"type": "object", "properties": {"a": {"pattern": "^\\p{L}+$"}}},
             {"type": "object", "properties": {"a": {"pattern": "(?i)gw[0-9]"}}},
+            {"type": "object", "properties": {"a": {"items": {"pattern": "["}}}},
+            {"type": "object", "properties": {"a": {"pattern": "^([A-Z0-9]+-?)+$"}}},
         ):
             with self.assertRaises(BadSchema, msg=str(schema)[:80]):
                 check_schema(schema)
