@@ -14,7 +14,7 @@ from functools import cache
 
 from tldextract import TLDExtract
 
-from agents.promising import Grounds, Source
+from agents.sources import Grounds, Source
 from knowledge.quantities import plain
 
 _FILES = {"md", "mov", "py", "sh", "zip"}  # an ending of files before it is one of hosts

@@ -4,29 +4,18 @@ A figure must stand in a rule that the reply cites, in what a tool told, or in w
 the customer said. Whoever names a refund, compensation, a call or a cancellation promises one, in
 whatever tense, unless the clause denies it, asks about it or only takes up what the customer wants;
 it and its figures must stand in a rule, a tool's result or the words of staff: customers may not
-promise themselves anything. That something *was* done, only a tool's result or staff can say. A
+promise themselves anything. That we did something, only a call that does such a thing proves, or
+staff; that something *was* done, also a value that a tool told ("refunded"). A
 figure may also follow from others by one step of arithmetic (`agents.summing`). English and
 Chinese, by lists of words: no model is asked, so none can be talked into it.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from agents.summing import Figures, figures_in, figures_of, follows
-from knowledge.quantities import (
-    CHINESE,
-    ENGLISH,
-    SECONDS,
-    Quantity,
-    counts,
-    plain,
-    quantities,
-    same,
-)
+from agents.sources import Grounds, Source, counted, days_in
+from agents.summing import follows
+from knowledge.quantities import plain
 
 KINDS = {
     "refund": r"refund|reimburs|money back|pay(ing)? you back|退款|退钱|退还|返还",
@@ -41,7 +30,9 @@ KINDS = {
 KIND_WORDS = {name: re.compile(words, re.IGNORECASE) for name, words in KINDS.items()}
 # What agents say for the same besides; of customers' words these would be too wide.
 _SAID_FOR = {
-    "refund": r"\b(your|the|all) money\b",
+    "refund": r"\b(your|the|all) money\b|\b(pay|paid|paying|cash|price|amount) (\w+ )?back\b"
+    r"|\b(price|amount|sum) (\w+ ){0,2}goes back\b|\brevers\w+ (the|your) charge\b"
+    r"|退[给到至您]|全额退|原路(返回|退)",
     "compensation": r"\bon the house\b|\bno (extra )?(charge|cost)\b|\bhalf (off|price)\b"
     r"|\bfree for life\b|\b(won't|will not|not) be charged\b",
     "call": r"\b(reach out to|get back to|be in touch with|contact|e-?mail) you\b|\bwill phone\b"
@@ -51,6 +42,15 @@ CLAIMED = {
     name: re.compile("|".join(filter(None, (words, _SAID_FOR.get(name)))), re.IGNORECASE)
     for name, words in KINDS.items()
 }
+CLAIMED["gift"] = re.compile(
+    r"\b(is|are|be|comes?|completely|entirely) (all |now )?free\b(?! (to|until)\b)"
+    r"|\bis on us\b|\bpay nothing\b|免费|我们请客|不收您?钱",
+    re.IGNORECASE,
+)
+# By what sources name the same: "Plus gives free delivery" says that delivery is free.
+_NAMED = CLAIMED | {
+    "gift": re.compile(rf"{CLAIMED['gift'].pattern}|\bfree\b|\bno (extra )?(charge|cost)", re.I)
+}
 _GIVES = re.compile(
     r"\byou('ll| will)? (get|receive)\b|\b(i|we)('ll| will)? (give|pay|send|credit)\b"
     r"|[会将]?(给|付|赔)您",
@@ -59,26 +59,42 @@ _GIVES = re.compile(
 _ACTS = (
     r"refunded|reimbursed|cancell?ed|issued|credited|applied|booked|scheduled|arranged|replaced"
     r"|initiated|submitted|approved|waived|extended|compensated|sent you|sent out|reset|updated"
-    r"|changed|processed|added|removed|granted|confirmed|put through"
+    r"|changed|processed|added|removed|granted|confirmed|put through|deleted|blocked|unlocked"
+    r"|placed|upgraded|reversed|ended|reordered|rebooked"
+)
+_ACTING = (
+    r"refunding|reimbursing|cancell?ing|issuing|crediting|booking|replacing|initiating|submitting"
+    r"|approving|waiving|extending|compensating|resetting|updating|changing|processing|removing"
+    r"|granting|deleting|reversing|ending"
 )
 _OURS = (
     r"refund|cancellation|order|voucher|coupon|credit|replacement|compensation|payment|account"
     r"|address|subscription|money"
 )
 _DONE = re.compile(
-    rf"\b(i|we)('ve| have)?( (?!you\b)\w+){{0,2}} ({_ACTS})\b"
+    rf"\b(i|we)('m|'re| am| are)( \w+){{0,2}} ({_ACTING})\b"
+    rf"|\b(i|we)('ve| have)?( (?!you\b)\w+){{0,2}} ({_ACTS})\b"
     rf"|\b({_OURS})\b[\w\s#$.]{{0,40}}\b((has|have) been|was|were|got)( \w+)? ({_ACTS})\b"
     rf"|\b({_OURS})\b[\w\s#$.]{{0,40}}\b(is|are|went)( \w+)? "
     r"(on (its|the|their) way|through|back|under ?way)\b"
     rf"|\b(refund|cancellation)s? (done|granted|approved|confirmed|issued)\b"
     rf"|\bconsider (it|that) ({_ACTS}|done)\b"
-    r"|已经?(为|给|帮)?您?(成功)?(退款|退还|取消|补发|赔付|补偿|申请|办理|修改|更新|发放|减免)"
-    r"|(退款|取消|补发|赔付)(已经?|成功)",
+    r"|已经?(为|给|帮)?您?(成功)?(退款|退还|取消|补发|赔付|补偿|申请|办理|修改|更新|发放|减免"
+    r"|撤销|关闭|退了|改好)|(退款|取消|补发|赔付)(已经?|成功)",
     re.IGNORECASE,
 )
+_DEED = re.compile(rf"\b(?:{_ACTS})\b", re.IGNORECASE)
 # Rules say it too, of all orders: "Your payment is refunded to the card".
 _STANDS = re.compile(
     rf"\byour ({_OURS})\b[\w\s#$.]{{0,40}}\b(is|are)( \w+)? (?P<deed>{_ACTS})\b", re.IGNORECASE
+)
+# Of what was done it says by whom: by those who speak.
+_OURS_TO_DO = re.compile(r"\b(i|we)('|\b)|\bconsider\b|[为给帮]您?", re.IGNORECASE)
+# "Refundable", "free until noon" and "refund requested" say what may be, not what was done.
+_OPEN = re.compile(
+    r"able\b|\b(free|can|may|possible|if|unless|until|eligible|request\w*|pending|fees?|policy"
+    r"|allowed)\b|可|待|申请",
+    re.IGNORECASE,
 )
 DENIES = re.compile(
     r"\b(not|cannot|never|unable|nor|without|no longer|no)\b|n't\b|不|无法|没有|未|尚",
@@ -115,95 +131,6 @@ _QUESTION = re.compile(r"[?？]\s*$|吗[。.]?\s*$")
 _IDIOM = re.compile(r"(an?|one) (sec|second|minute|min)s?", re.IGNORECASE)
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])\s*|\n+")
 _PLACE_IN_LIST = re.compile(r"^\s*\d{1,2}[.)、]\s*")
-_DAY = re.compile(
-    r"\b(tomorrow|tonight|this (?:morning|afternoon|evening)|end of the (?:day|week|month)"
-    r"|within (?:the hour|the day|the week|minutes|hours|days)|later today"
-    r"|(?:a couple of|several) (?:minute|hour|day|week|month)"
-    r"|fortnight|(?:mon|tues|wednes|thurs|fri|satur|sun)day|next (?:week|month|year))s?\b"
-    r"|明天|后天|今晚|下周|下个?月|(?:周|星期)[一二三四五六日天]",
-    re.IGNORECASE,
-)
-_DIGITS = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
-_NUMBER_WORD = re.compile(
-    rf"\b({'|'.join(sorted(ENGLISH, key=len, reverse=True))})\b|[{''.join(CHINESE)}]",
-    re.IGNORECASE,
-)
-UNITLESS = ("number", "time")  # "after 7" and "after 7 pm" are one wish
-_SCALES = tuple(sorted(set(SECONDS.values())))
-
-
-@dataclass(frozen=True)
-class Source:
-    """A text that figures and promises may rest on."""
-
-    text: str  # as `plain` returns it
-    data: Any = None  # of a program: its numbers carry no units
-
-    @cached_property
-    def quantities(self) -> list[Quantity]:
-        return _counted(self.text)
-
-    @cached_property
-    def figures(self) -> Figures:
-        return figures_of(self.quantities) if self.data is None else figures_in(self.data)
-
-    @cached_property
-    def numbers(self) -> set[float]:
-        digits = {_number(text) for text in _DIGITS.findall(self.text)}
-        words = {text.lower() for text in _NUMBER_WORD.findall(self.text)}
-        known = {**ENGLISH, **CHINESE}
-        return digits | {known[word] for word in words if word in known}
-
-    @cached_property
-    def days(self) -> set[str]:
-        return {day.lower() for day in _DAY.findall(self.text)}
-
-    def holds(self, quantity: Quantity) -> bool:
-        """Say whether the text gives the same figure, in words of its own."""
-        if any(q.kind == quantity.kind and same(q, quantity) for q in self.quantities):
-            return True
-        return (self.data is not None or quantity.kind in UNITLESS) and bool(
-            self.numbers & _readings(quantity)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """All that a reply may rest on.
-
-    `rules` are those it cites; `told` what tools told without an error, by name; `staff` what
-    colleagues wrote; `said` the other words of the dialogue, good for figures, not for
-    promises. `hands_over`: a colleague takes over with it, who may well call.
-    """
-
-    rules: list[Source] = field(default_factory=list)
-    told: list[Source] = field(default_factory=list)
-    staff: list[Source] = field(default_factory=list)
-    said: list[Source] = field(default_factory=list)
-    hands_over: bool = False
-
-    @property
-    def firm(self) -> list[Source]:
-        return [*self.rules, *self.told, *self.staff]
-
-    @property
-    def deeds(self) -> list[Source]:
-        return [*self.told, *self.staff]
-
-
-def source(text: str) -> Source:
-    """Return what people wrote as something to rest on."""
-    return Source(plain(text))
-
-
-def result_source(name: str, arguments: dict[str, Any], result: dict[str, Any]) -> Source:
-    """Return a tool's result as something to rest on; its name says what was done."""
-    words = " ".join([name.replace("_", " "), _dumped(arguments), _dumped(result)])
-    return Source(plain(words), data={"arguments": arguments, "result": result})
-
-
-def _dumped(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False).replace("_", " ")
 
 
 def sentences(text: str) -> list[str]:
@@ -269,8 +196,8 @@ def _done_in(text: str) -> str:
 
 def _was_done(clause: str, grounds: Grounds) -> bool:
     """Say whether somebody reports such a deed, or a rule says of all cases that it is so."""
-    kinds = [name for name, words in KIND_WORDS.items() if words.search(clause)]
-    if _done(kinds, grounds):
+    named = [words for words in KIND_WORDS.values() if words.search(clause)]
+    if _did(named, grounds) or _is_told(clause, named, grounds):
         return True
     stands = _STANDS.search(clause)
     if stands is None or _DONE.search(clause):
@@ -278,22 +205,38 @@ def _was_done(clause: str, grounds: Grounds) -> bool:
     return any(stands["deed"].lower() in each.text.lower() for each in grounds.rules)
 
 
-def _done(kinds: Iterable[str], grounds: Grounds) -> bool:
-    """Say whether somebody reports such a deed; one without a kind needs any deed at all."""
-    if not grounds.deeds:
+def _did(named: Sequence[re.Pattern[str]], grounds: Grounds) -> bool:
+    """Say whether calls or staff did all that is named; where nothing is, whether they did any."""
+    deeds = [each.deed for each in grounds.told if each.deed]
+    deeds += [each.text for each in grounds.staff]
+    return bool(deeds) and all(any(map(words.search, deeds)) for words in named)
+
+
+def _is_told(clause: str, named: Sequence[re.Pattern[str]], grounds: Grounds) -> bool:
+    """Say whether values that tools told say so themselves, of a deed that need not be ours."""
+    if _OURS_TO_DO.search(clause):
         return False
-    return all(any(KIND_WORDS[kind].search(each.text) for each in grounds.deeds) for kind in kinds)
+    values = [value for each in grounds.told for value in each.values]
+    said = [value for value in values if not DENIES.search(value) and not _OPEN.search(value)]
+    wanted = named or [_alike(deed) for deed in _DEED.findall(clause)]
+    if not wanted:  # "your order is on its way", in whatever words it was told
+        return bool(grounds.told)
+    return all(any(map(words.search, said)) for words in wanted)
+
+
+def _alike(deed: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(deed)}\b", re.IGNORECASE)
 
 
 def _is_named(kind: str, grounds: Grounds) -> bool:
     if kind == "call" and grounds.hands_over:
         return True
-    return any(CLAIMED[kind].search(each.text) for each in grounds.firm)
+    return any(_NAMED[kind].search(each.text) for each in grounds.firm)
 
 
 def _figures(sentence: str, sources: list[Source]) -> Iterator[str]:
     text = _PLACE_IN_LIST.sub("", sentence)
-    for quantity in _counted(text):
+    for quantity in counted(text):
         if _IDIOM.fullmatch(quantity.text.replace("-", " ")):
             continue
         if any(each.holds(quantity) for each in sources):
@@ -301,23 +244,5 @@ def _figures(sentence: str, sources: list[Source]) -> Iterator[str]:
         if not follows(quantity, text, [each.figures for each in sources]):
             yield quantity.text
     if not _is_asked(text):
-        for day in _DAY.findall(text):
-            if not any(day.lower() in each.days for each in sources):
-                yield day
-
-
-def _counted(text: str) -> list[Quantity]:
-    read = quantities(text)
-    return [*read, *counts(text, read)]
-
-
-def _readings(quantity: Quantity) -> set[float]:
-    """Return the bare numbers that a program may mean by the same figure."""
-    digits = {_number(text) for text in _DIGITS.findall(quantity.text)}
-    if quantity.kind != "duration":
-        return digits | {quantity.value}
-    return digits | {quantity.value / scale for scale in _SCALES}
-
-
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
+        known = {day for each in sources for day in each.days}
+        yield from (day for day in days_in(text) if day not in known)

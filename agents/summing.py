@@ -37,6 +37,13 @@ _MONEY_FIELD = re.compile(
     r"|voucher|delivery)$|价|额|费|款|金",
     re.IGNORECASE,
 )
+_PERCENT_FIELD = re.compile(r"(per ?cent|percentage|pct)$|百分", re.IGNORECASE)
+# What is numbered is not measured: "costs $1001" does not follow from order 1001.
+_NAMING_FIELD = re.compile(
+    r"\b(ids?|no|nr|number|code|phone|zip|postcode|year|at|date|time|timestamp)$|号|码",
+    re.IGNORECASE,
+)
+_SPAN = re.compile(r"(\d{1,7}(?:\.\d+)?)\s?(?:-|–|to)\s?(\d{1,7}(?:\.\d+)?)")
 _COUNT_FIELD = re.compile(r"(quantity|qty|count|pieces|number of \w+)$|数量|件数", re.IGNORECASE)
 
 
@@ -51,10 +58,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of one source; `totals` is what the rows of its lists add up to."""
+    """The figures of one source; `totals` is what the rows of its lists add up to.
+
+    `bare` are a program's numbers in fields whose names do not say what they measure.
+    """
 
     terms: list[Term] = field(default_factory=list)
     totals: list[Term] = field(default_factory=list)
+    bare: set[float] = field(default_factory=set)
 
 
 def figures_of(read: Iterable[Quantity]) -> Figures:
@@ -77,8 +88,25 @@ def _collect(name: str, data: Any, found: Figures) -> None:
         found.totals.extend(_totals(data))
         for value in data:
             _collect(name, value, found)
-    elif term := _term(name, data):
-        found.terms.append(term)
+    else:
+        for part in _parts(data):
+            if term := _term(name, part):
+                found.terms.append(term)
+            elif (number := _number(part)) is not None and not _NAMING_FIELD.search(name):
+                found.bare.add(number)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return the two ends of a span ("3-5"), another value alone."""
+    span = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    return list(span.groups()) if span else [value]
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        text = plain(value).strip()
+        return float(text) if re.fullmatch(r"\d{1,7}(\.\d+)?", text) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _term(name: str, value: Any) -> Term | None:
@@ -87,13 +115,14 @@ def _term(name: str, value: Any) -> Term | None:
         read = quantities(text)
         if len(read) == 1 and read[0].text == text and read[0].kind != "number":
             return Term(read[0].kind, read[0].value, read[0].unit)
-        value = float(text) if re.fullmatch(r"\d{1,7}(\.\d+)?", text) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if (value := _number(value)) is None:
         return None
     if unit := SECONDS.get(name.lower().rpartition(" ")[2]):
         return Term("duration", value * unit)
     if _COUNT_FIELD.search(name):
         return Term("number", value)
+    if _PERCENT_FIELD.search(name):
+        return Term("percent", value)
     return Term("money", value) if _MONEY_FIELD.search(name) else None
 
 
@@ -124,7 +153,7 @@ def _worth(terms: Iterable[Term]) -> float:
 def follows(figure: Quantity, sentence: str, sources: Sequence[Figures]) -> bool:
     """Say whether `figure`, which stands in no source, follows from figures that do."""
     wanted = Term(figure.kind, figure.value, figure.unit)
-    if any(_equal(total, wanted) for each in sources for total in each.totals):
+    if any(equal(total, wanted) for each in sources for total in each.totals):
         return True
     terms = ([*each.terms, *each.totals] for each in sources)
     alike = [{term.value for term in of_one if _alike(term, wanted)} for of_one in terms]
@@ -132,7 +161,8 @@ def follows(figure: Quantity, sentence: str, sources: Sequence[Figures]) -> bool
     return any(abs(value - wanted.value) < EXACT for value in derived)
 
 
-def _equal(term: Term, wanted: Term) -> bool:
+def equal(term: Term, wanted: Term) -> bool:
+    """Say whether two figures are the same, to the cent."""
     return _alike(term, wanted) and abs(term.value - wanted.value) < EXACT
 
 

@@ -148,8 +148,12 @@ class Quantity:
 
 
 def plain(text: str) -> str:
-    """Return the text with full-width digits, signs and typographic quotes made plain."""
-    return unicodedata.normalize("NFKC", text).replace("’", "'")
+    """Return the text with full-width digits, signs and typographic quotes made plain.
+
+    Less the characters that nobody sees: one inside a word would hide it.
+    """
+    text = unicodedata.normalize("NFKC", text).replace("’", "'")
+    return "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
 
 
 def quantities(text: str) -> list[Quantity]:

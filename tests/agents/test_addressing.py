@@ -3,7 +3,7 @@
 import pytest
 
 from agents.addressing import unsourced
-from agents.promising import Grounds, result_source, source
+from agents.sources import Grounds, result_source, source
 
 RULE = source("Returns are sent from https://greenway.example/returns or help@greenway.com.")
 

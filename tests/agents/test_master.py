@@ -191,8 +191,8 @@ class QuotingTests(EngineMixin, TestCase):
         assert step.action["knowledge"] == [self.unit.pk]
 
     async def test_other_releases_speak_for_themselves(self):
-        said, _ = await self.reply(says("Soup is free.", knowledge=[self.unit.pk]))
-        assert said == "Soup is free."
+        said, _ = await self.reply(says("Soup is good.", knowledge=[self.unit.pk]))
+        assert said == "Soup is good."
 
     async def test_without_a_rule_the_model_speaks(self):
         said, _ = await self.reply(says("Hello!"), quote_rules=True)

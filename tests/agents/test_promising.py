@@ -2,11 +2,33 @@
 
 from django.test import SimpleTestCase
 
-from agents.promising import Grounds, result_source, source, unbacked
+from agents.promising import unbacked
+from agents.sources import Grounds, result_source, source
 from wowconsole.demo.content import read
 
 LATE = source("When an order is late. You get a $5 voucher within 3 to 5 business days.")
-REFUNDED = result_source("refund_order", {"order_id": "GW1002"}, {"refunded": 16.5, "days": "3-5"})
+REFUNDED = result_source(
+    "refund_order",
+    {"order_id": "GW1002"},
+    {"refunded": 16.5, "days": "3-5"},
+    deed="refund order",
+)
+LOOKED_UP = result_source(
+    "look_up_order",
+    {"order_id": "GW1001"},
+    {
+        "status": "preparing",
+        "refundable": True,
+        "cancellation": "free until 12:30",
+        "total": 19.6,
+        "eta_minutes": 28,
+        "eta": "2026-12-24T18:30:00Z",
+    },
+)
+DEEDS = {
+    "refund_order": "refund an order of at most $50",
+    "cancel_order": "cancel an order that is still being prepared",
+}
 
 
 def claims(reply, *, rules=(), told=(), staff=(), said=(), **fields):
@@ -40,6 +62,29 @@ class FigureTests(SimpleTestCase):
         told = [result_source("track", {}, {"eta_minutes": 15, "courier": "Ann", "total": 12.5})]
         assert claims("Ann is 15 minutes away with goods for $12.50.", told=told) == []
         assert claims("Ann is 20 minutes away.", told=told) == ["20 minutes"]
+
+    def test_its_numbers_are_of_what_their_fields_say(self):
+        for reply in (
+            "It costs $1001.",
+            "It takes 28 days.",
+            "The fee is $28.",
+            "It takes 19.6 hours.",
+            "Your fee is $2026.",
+            "It takes 12 minutes.",
+            "You get 30 % off.",
+        ):
+            assert claims(reply, told=[LOOKED_UP]), reply
+        for reply in (
+            "Order GW1001 is being prepared.",
+            "It costs $19.60.",
+            "It takes 28 minutes.",
+            "It is there by 18:30 on 24 December.",
+            "You can cancel until 12:30.",
+        ):
+            assert claims(reply, told=[LOOKED_UP]) == [], reply
+        plain = result_source("track", {}, {"eta": 15, "wait": "10-12"})
+        assert claims("It takes 15 minutes, or 10 to 12 minutes.", told=[plain]) == []
+        assert claims("It takes 3 to 5 working days.", told=[REFUNDED]) == []
 
     def test_dates_are_one_in_every_form(self):
         told = [result_source("track", {}, {"arrives": "2026-03-05"})]
@@ -155,7 +200,8 @@ class PromiseTests(SimpleTestCase):
     def test_what_is_being_done_is_promised_too(self):
         promise = "It is still preparing, so I'm cancelling it."
         assert claims(promise) == [promise]
-        assert claims(promise, rules=[source("You can cancel free of charge.")]) == []
+        assert claims(promise, rules=[source("You can cancel free of charge.")]) == [promise]
+        assert claims(promise, told=[result_source("cancel", {}, {}, deed="cancel order")]) == []
         assert claims("I'm passing you to a colleague.") == []
 
     def test_customers_promise_themselves_nothing(self):
@@ -172,6 +218,53 @@ class PromiseTests(SimpleTestCase):
         cancelled = "Your order has been cancelled."
         assert claims(cancelled, told=[REFUNDED]) == [cancelled]
         assert claims("我已为您退款。") == ["我已为您退款。"]
+
+    def test_a_look_up_proves_no_deed_of_ours(self):
+        for reply in (
+            "I have refunded your order.",
+            "I have refunded your order and cancelled it.",
+            "Your refund of $19.60 is on its way.",
+            "Your order has been cancelled.",
+            "Thank you, I'm refunding it now.",
+            "I have updated your delivery address.",
+            "I've booked a courier.",
+            "I have removed your card.",
+            "Your account has been reset.",
+        ):
+            assert claims(reply, told=[LOOKED_UP]) == [reply], reply
+
+    def test_a_value_may_say_that_something_was_done_but_not_by_us(self):
+        told = [result_source("look_up", {}, {"status": "refunded"})]
+        assert claims("Your order has been refunded.", told=told) == []
+        ours = "I have refunded your order."
+        assert claims(ours, told=told) == [ours]
+        for value in ("refundable", "not refunded", "refund requested", "refund if cold"):
+            told = [result_source("look_up", {}, {"status": value})]
+            passive = "Your order has been refunded."
+            assert claims(passive, told=told) == [passive], value
+
+    def test_what_is_no_promise_of_a_kind_needs_some_change_that_was_made(self):
+        assert claims("I have updated your address.", told=[REFUNDED]) == []
+
+    def test_characters_that_nobody_sees_hide_no_word(self):
+        for sign in "\u200b\u00ad\u2060\ufeff":
+            assert claims(f"You get a re{sign}fund in full."), sign
+
+    def test_in_plain_words(self):
+        for reply in (
+            "You will be paid back in full.",
+            "We will pay back the full price.",
+            "The full price goes back to your card.",
+            "This order is free.",
+            "全额退给您。",
+            "钱会原路返回您的账户。",
+            "这单免费。",
+        ):
+            assert claims(reply) == [reply], reply
+        assert claims("Feel free to write again.") == []
+        assert claims("It arrives today.") == claims("今天送到。") == ["today"]
+        assert claims("Thank you for your patience today.") == []
+        assert claims("It arrives today.", rules=[source("It is brought today.")]) == []
 
     def test_denials_questions_and_conditions_promise_nothing(self):
         for reply in (
@@ -254,7 +347,9 @@ class DemoTests(SimpleTestCase):
             told, said = [], []
             for turn in talk["turns"] if talk["label"] == label else []:
                 if turn["role"] == "action":
-                    words = result_source(turn["name"], turn["arguments"], turn["result"])
+                    deed = DEEDS.get(turn["name"], "")
+                    call = turn["name"], turn["arguments"], turn["result"]
+                    words = result_source(*call, deed=deed)
                     (said if "error" in turn["result"] else told).append(words)
                     continue
                 if turn["role"] == "agent":
