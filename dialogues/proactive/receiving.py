@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import logging
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 300  # between the sender's clock and ours
 HANDLED_AT_ONCE = 200
+OLDEST = timedelta(days=3653)
 
 
 class NotSigned(Refused):
@@ -55,7 +56,7 @@ def verify(*, timestamp: str, signature: str, body: bytes) -> None:
     """
     try:
         age = abs(time.time() - int(timestamp))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise NotSigned("X-Events-Timestamp is a time in Unix seconds.") from None
     signed = timestamp.encode("ascii", "replace") + b"." + body
     given = signature.removeprefix("sha256=").lower().encode("utf-8", "replace")
@@ -87,13 +88,15 @@ def receive(
         by: whose key told of it; None: signed, so that it may concern every scene.
 
     Raises:
-        Invalid: the time zone is unknown.
+        Invalid: the time zone is unknown, or it happened more than ten years ago.
         SiteNeeded: there are several sites.
         OutOfReach: it concerns a scene or a site that is not theirs.
         EventIdReused: another event has this id.
     """
     if time_zone and not _is_zone(time_zone):
         raise Invalid(f"{time_zone} is no time zone; write Europe/Paris.")
+    if occurred_at and occurred_at < timezone.now() - OLDEST:
+        raise Invalid("It happened more than ten years ago.")
     told = BusinessEvent.objects.select_related("site").filter(event_id=event_id).first()
     site = site or (told.site if told else meant_site())
     if by is not None:

@@ -8,29 +8,20 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from django.test import TestCase, override_settings
-from django.urls import reverse
 from django.utils import timezone
 
-from agents.master import Called
-from dialogues import recording, services, tasks
+from dialogues import services, tasks
 from dialogues.chat import identifying
-from dialogues.desk import control, presenting
 from dialogues.models import (
     BusinessEvent,
-    Control,
-    EventKind,
-    FollowUp,
     OptOut,
-    ProactiveDecision,
-    PromiseState,
-    Role,
     Site,
 )
-from dialogues.proactive import policies, promises
+from dialogues.proactive import policies
 from dialogues.proactive.sending import adopt
 from tests.dialogues.policies import LATE, handled, make_chat, make_event, make_policy
 from tests.dialogues.test_identifying import make_key, make_site, signed
-from tests.factories import make_conversation, make_scene, make_turn, make_user
+from tests.factories import make_conversation, make_scene, make_user
 from wowconsole.apikeys import issue_key
 
 KEY = "the-events-key"
@@ -50,6 +41,13 @@ class WebhookTests(TestCase):
         return self.client.post(
             "/api/events/", content, content_type="application/json", headers=headers
         )
+
+    def test_a_time_of_no_clock_is_refused(self):
+        for at in ("1" * 400, "1" * 5000, "soon", "-1"):
+            assert self.post(at=at).status_code == 401
+        answer = self.post(occurred_at="0001-01-01T00:00:00Z", time_zone="America/New_York")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+        assert not BusinessEvent.objects.exists()
 
     def test_a_signed_event_is_stored_once(self):
         first, again = self.post(), self.post()
@@ -248,95 +246,3 @@ class AdoptTests(TestCase):
             site = make_site(slug=slug)
         Site.objects.filter(slug="shop").update(is_active=False)
         assert adopt(customer_ref="c-1", site=site) is None
-
-
-@override_settings(**NEVER_QUIET)
-class PromiseTests(TestCase):
-    def promised(self, at=None, **chat):
-        make_policy(
-            promise="Order {order_id} is there by 19:00.",
-            promise_minutes=60,
-            kept_by="order_delivered",
-            kept_field="order_id",
-        )
-        make_chat(**chat)
-        tasks.decide_contact(handled(make_event(site=at)).pk)
-        return FollowUp.objects.get()
-
-    def late(self, promise):
-        FollowUp.objects.filter(pk=promise.pk).update(due_at=timezone.now())
-        for _ in range(2):
-            tasks.sweep_proactive()
-        promise.refresh_from_db()
-        return promise
-
-    def test_an_event_keeps_it(self):
-        promise = self.promised()
-        for order, state in (("GW9", PromiseState.OPEN), ("GW1002", PromiseState.KEPT)):
-            event = make_event(type="order_delivered", data={"order_id": order})
-            for _ in range(2):
-                tasks.handle_business_event(event.pk)
-            promise.refresh_from_db()
-            assert promise.state == state
-        assert self.late(promise).state == PromiseState.KEPT
-
-    def test_another_sites_customer_of_the_same_id_keeps_nothing(self):
-        shop, club = (make_site(slug=slug) for slug in ("shop", "club"))
-        promise = self.promised(shop, site=shop)
-        for site, state in ((club, PromiseState.OPEN), (shop, PromiseState.KEPT)):
-            event = make_event(type="order_delivered", data={"order_id": "GW1002"}, site=site)
-            tasks.handle_business_event(event.pk)
-            promise.refresh_from_db()
-            assert promise.state == state
-
-    def test_what_is_not_kept_in_time_goes_to_a_person(self):
-        promise = self.late(self.promised())
-        assert promise.state == PromiseState.ESCALATED
-        conversation = promise.conversation
-        assert conversation.control == Control.QUEUED
-        said = conversation.events.filter(kind=EventKind.MESSAGE, role=Role.AGENT)
-        assert said.count() == 2
-        assert "Order GW1002 is there by 19:00. That has not happened yet" in said.last().text
-
-    def test_a_person_who_talks_is_not_interrupted_but_told(self):
-        promise = self.promised()
-        conversation, ana = promise.conversation, make_user("admin")
-        control.take_control(conversation=conversation, by=ana)
-        stamp = presenting.stamp(conversation)
-        assert self.late(promise).state == PromiseState.ESCALATED
-        assert conversation.events.filter(role=Role.AGENT).count() == 1
-        assert presenting.stamp(conversation) != stamp
-        self.client.force_login(ana)
-        page = self.client.get(reverse("dialogues:desk", args=[conversation.public_id]))
-        self.assertContains(page, "Order GW1002 is there by 19:00.")
-        self.assertContains(page, "Please see to it.")
-        inbox = reverse("dialogues:inbox")
-        self.assertContains(self.client.get(inbox, {"view": "mine"}), "Promise not kept")
-        services.hand_back(conversation=conversation)
-        self.assertNotContains(self.client.get(inbox, {"view": "all"}), "Promise not kept")
-
-    def test_with_the_conversation_the_promise_ends(self):
-        promise = self.promised()
-        services.close(conversation=promise.conversation)
-        assert self.late(promise).state == PromiseState.VOID
-
-    def test_a_tool_promises_too(self):
-        turn = make_turn(make_conversation())
-        due = timezone.now() + timedelta(hours=2)
-        told = {"status": "ok", "promise": {"text": "Refunded today.", "due_at": due.isoformat()}}
-        for _ in range(2):
-            recording.store_call(turn, Called("refund_order", {}, told))
-        promise = FollowUp.objects.get()
-        assert (promise.promise, promise.due_at) == ("Refunded today.", due)
-
-    def test_what_no_one_can_read_is_no_promise(self):
-        conversation = make_conversation()
-        for promise in ("soon", {}, {"text": "x"}, {"text": "x", "due_at": "tomorrow"},
-                        {"text": "x", "due_at": "2026-01-01T10:00:00"},
-                        {"text": "x", "due_at": "2026-99-01T10:00:00Z"}):  # fmt: skip
-            promises.note_from_tool(conversation, "s", {"promise": promise})
-        assert not FollowUp.objects.exists()
-
-    def test_a_promise_that_is_gone_is_passed_over(self):
-        promises.escalate(0)
-        assert not ProactiveDecision.objects.exists()
