@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import F, Q
 
-from dialogues.models import ContactRules, OptOut, Site
+from dialogues.models import BusinessEvent, ContactRules, OptOut, Site
 from dialogues.proactive.customers import meant_site
 from wowconsole.errors import Invalid
 
@@ -63,6 +63,11 @@ def rules_of(scene_pk: int | None) -> Rules:
     return Rules(
         row.quiet_from, row.quiet_until, row.most, row.days, row.holdout_percent, row.silent_until
     )
+
+
+def zone_of(event: BusinessEvent | None) -> ZoneInfo:
+    """Return whose clock says when a customer has quiet hours: theirs, where an event told it."""
+    return ZoneInfo((event.time_zone if event else "") or settings.TIME_ZONE)
 
 
 def opt_out(customer_ref: str, *, by: User, site: Site | None = None) -> OptOut:

@@ -1,5 +1,6 @@
 """Who a customer is: a site's own id of them. Two sites may have the same id of two people."""
 
+from django.db import connection
 from django.db.models import Q
 
 from dialogues.models import Site
@@ -25,6 +26,12 @@ def meant_site() -> Site | None:
             "Name in “site”, by its slug, the one whose customer this is."
         )
     return first[0] if first else None
+
+
+def hold(customer_ref: str) -> None:
+    """Keep others who decide about a customer away until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [customer_ref])
 
 
 def at_site(site_pk: int | None, path: str = "site") -> Q:

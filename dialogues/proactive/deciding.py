@@ -9,11 +9,9 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from celery import current_app
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from dialogues.models import (
@@ -29,10 +27,10 @@ from dialogues.models import (
     Reach,
     TurnStatus,
 )
-from dialogues.proactive import contact, sending, wording
+from dialogues.proactive import contact, promises, sending, wording
 from dialogues.proactive.conditions import MissingField, fill
-from dialogues.proactive.contact import Rules
-from dialogues.proactive.customers import at_site
+from dialogues.proactive.contact import Rules, zone_of
+from dialogues.proactive.customers import at_site, hold
 from wowconsole.committing import after_commit
 
 logger = logging.getLogger(__name__)
@@ -99,8 +97,7 @@ def _claim(decision_pk: int) -> ProactiveDecision | None:
 @transaction.atomic
 def _settle(decision: ProactiveDecision, words: str) -> None:
     """Look once more, with the customer's other decisions kept away, and act on it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [decision.customer_ref])
+    hold(decision.customer_ref)
     ours = ProactiveDecision.objects.select_for_update().filter(
         pk=decision.pk, owner=decision.owner, outcome=Outcome.WAITING
     )
@@ -167,9 +164,11 @@ def _in_force(decision: ProactiveDecision, now: datetime) -> Verdict | None:
 
 
 def _stale(version: ProactiveVersion, event: BusinessEvent, now: datetime) -> Verdict | None:
-    if now <= event.occurred_at + timedelta(minutes=version.stale_minutes):
-        return None
-    return Verdict(Outcome.STALE, f"More than {version.stale_minutes} minutes old.")
+    if now > event.occurred_at + timedelta(minutes=version.stale_minutes):
+        return Verdict(Outcome.STALE, f"More than {version.stale_minutes} minutes old.")
+    if promises.is_over(version, event):
+        return Verdict(Outcome.STALE, f"{version.kept_by} came for it.")
+    return None
 
 
 def _unwanted(event: BusinessEvent) -> Verdict | None:
@@ -223,10 +222,6 @@ def _untold(version: ProactiveVersion, event: BusinessEvent) -> Verdict | None:
     except MissingField as error:
         return Verdict(Outcome.CONDITION, str(error))
     return None
-
-
-def zone_of(event: BusinessEvent) -> ZoneInfo:
-    return ZoneInfo(event.time_zone or settings.TIME_ZONE)
 
 
 def is_held_out(policy: ProactivePolicy, version: ProactiveVersion, customer_ref: str) -> bool:

@@ -4,7 +4,7 @@ A promise comes of a policy's message, or of a tool's answer that holds
 {"promise": {"text", "due_at", "kept_by"?, "field"?, "value"?}}.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -19,18 +19,22 @@ from dialogues.models import (
     Conversation,
     EventKind,
     FollowUp,
+    OptOut,
     ProactiveDecision,
+    ProactiveVersion,
     PromiseState,
     Role,
 )
+from dialogues.proactive import contact
 from dialogues.proactive.conditions import MISSING, MissingField, fill, lookup
-from dialogues.proactive.customers import at_site
+from dialogues.proactive.customers import at_site, hold
 
 LATE = (
     "I told you: {promise} That has not happened yet, I am sorry. I have asked a colleague to "
     "look after it."
 )
 DUE_AT_ONCE = 100
+OF_DECISION = "decision "  # begins the source of a promise that a policy's message made
 
 
 def note_of(decision: ProactiveDecision, conversation: Conversation) -> None:
@@ -38,9 +42,8 @@ def note_of(decision: ProactiveDecision, conversation: Conversation) -> None:
     version = decision.version
     if not version.promise or version.promise_minutes is None:
         return
-    value = lookup(decision.event.data, version.kept_field) if version.kept_field else MISSING
     FollowUp.objects.get_or_create(
-        source=f"decision {decision.public_id}",
+        source=f"{OF_DECISION}{decision.public_id}",
         defaults={
             "conversation": conversation,
             "promise": _filled(version.promise, decision.event.data),
@@ -48,9 +51,15 @@ def note_of(decision: ProactiveDecision, conversation: Conversation) -> None:
             "customer_ref": decision.customer_ref,
             "kept_by": version.kept_by,
             "kept_field": version.kept_field,
-            "kept_value": "" if value is MISSING else str(value)[:200],
+            "kept_value": _value(decision.event, version.kept_field) or "",
         },
     )
+
+
+def _value(event: BusinessEvent, field: str) -> str | None:
+    """Return what an event says of the field by which it keeps a promise; None: nothing."""
+    value = lookup(event.data, field) if field else ""
+    return None if value is MISSING else str(value)[:200]
 
 
 def _filled(promise: str, data: dict[str, Any]) -> str:
@@ -88,7 +97,8 @@ def note_from_tool(conversation: Conversation, source: str, result: dict[str, An
 
 
 def keep_by(event: BusinessEvent) -> None:
-    """Note which promises an event keeps."""
+    """Note which promises an event keeps; one that is being made meanwhile, too."""
+    hold(event.customer_ref)
     waiting = FollowUp.objects.filter(
         at_site(event.site_id, "conversation__site"),
         state=PromiseState.OPEN,
@@ -96,9 +106,25 @@ def keep_by(event: BusinessEvent) -> None:
         customer_ref=event.customer_ref,
     )
     for follow_up in waiting.select_for_update(of=("self",)):
-        value = lookup(event.data, follow_up.kept_field) if follow_up.kept_field else ""
-        if str(value) == follow_up.kept_value:
+        if _value(event, follow_up.kept_field) == follow_up.kept_value:
             _settle(follow_up, PromiseState.KEPT)
+
+
+def is_over(version: ProactiveVersion, event: BusinessEvent) -> bool:
+    """Say whether what would keep the promise has happened since the event: it is no news then.
+
+    Events come in any order, and a message may wait for the morning.
+    """
+    value = _value(event, version.kept_field)
+    if not version.kept_by or value is None:
+        return False
+    since = BusinessEvent.objects.filter(
+        at_site(event.site_id),
+        type=version.kept_by,
+        customer_ref=event.customer_ref,
+        occurred_at__gte=event.occurred_at,
+    ).exclude(pk=event.pk)
+    return any(_value(each, version.kept_field) == value for each in since)
 
 
 def _settle(follow_up: FollowUp, state: PromiseState) -> None:
@@ -117,7 +143,7 @@ def escalate(follow_up_pk: int) -> None:
     """Pass a promise that was not kept in time to a person, and say so; twice does nothing.
 
     Where a person has the chat, or is awaited, the customer is told nothing: the desk shows it
-    to staff (`FollowUpQuerySet.broken`).
+    to staff (`FollowUpQuerySet.broken`). In quiet hours it waits until they end.
     """
     found = FollowUp.objects.filter(pk=follow_up_pk).first()
     if found is None:
@@ -132,14 +158,43 @@ def escalate(follow_up_pk: int) -> None:
         _settle(follow_up, PromiseState.VOID)
         return
     if conversation.control == Control.BOT:
-        append(
-            conversation=conversation,
-            kind=EventKind.MESSAGE,
-            role=Role.AGENT,
-            text=LATE.format(promise=follow_up.promise.strip()),
-            fence=conversation.fence,
-            client_id=f"promise-{follow_up.public_id}",
-            data={"promise": str(follow_up.public_id)},
-        )
+        if until := _tell(follow_up, conversation):
+            FollowUp.objects.filter(pk=follow_up.pk).update(due_at=until)
+            return
         control.ask_for_person(conversation=conversation)
     _settle(follow_up, PromiseState.ESCALATED)
+
+
+def _tell(follow_up: FollowUp, conversation: Conversation) -> datetime | None:
+    """Say that a promise was not kept, to who may be told; return until when quiet hours last."""
+    event, now = _event_of(follow_up), timezone.now()
+    rules = contact.rules_of(event.scene_id if event else conversation.scene_id)
+    if _wants_no_news(conversation) or rules.silence_end(now):
+        return None
+    if until := rules.quiet_end(contact.zone_of(event), now):
+        return until
+    append(
+        conversation=conversation,
+        kind=EventKind.MESSAGE,
+        role=Role.AGENT,
+        text=LATE.format(promise=follow_up.promise.strip()),
+        fence=conversation.fence,
+        client_id=f"promise-{follow_up.public_id}",
+        data={"promise": str(follow_up.public_id)},
+    )
+    return None
+
+
+def _event_of(follow_up: FollowUp) -> BusinessEvent | None:
+    """Return what the message told of that made a promise; None: a tool made it."""
+    if not follow_up.source.startswith(OF_DECISION):
+        return None
+    public_id = follow_up.source.removeprefix(OF_DECISION)
+    return BusinessEvent.objects.filter(decisions__public_id=public_id).first()
+
+
+def _wants_no_news(conversation: Conversation) -> bool:
+    if OptOut.objects.filter(conversation=conversation).exists():
+        return True
+    site, ref = conversation.site_id, conversation.customer_ref
+    return bool(ref) and OptOut.objects.of_customer(site, ref).exists()

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from dialogues.models import BusinessEvent, OptOut, Outcome, ProactivePolicy, ProactiveVersion
 from dialogues.proactive.conditions import MissingField, fill, unmet
-from dialogues.proactive.contact import Rules, rules_of
-from dialogues.proactive.deciding import is_held_out, zone_of
+from dialogues.proactive.contact import Rules, rules_of, zone_of
+from dialogues.proactive.deciding import is_held_out
 from wowconsole.roles import AnyUser
 
 EVENTS = 100  # looked at
