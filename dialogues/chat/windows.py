@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.db.models import F
 
 from dialogues import events, services
 from dialogues.chat.listening import SOMEWHERE, Listener
@@ -18,7 +19,7 @@ TURNS_REMEMBERED = 8  # of those that are over; what comes late of one comes wit
 
 async def opened(public_id: UUID, token: str) -> Conversation | None:
     """Return the conversation, if `token` is its customer's."""
-    found = Conversation.objects.select_related("site").filter(public_id=public_id)
+    found = Conversation.objects.filter(public_id=public_id)
     conversation = await found.afirst()
     if conversation is None or not services.opens(conversation, token):
         return None
@@ -35,8 +36,6 @@ class Window:
         self._turn = ""  # whose answer was seen being written last
         self._over: deque[str] = deque(maxlen=TURNS_REMEMBERED)
         self.reading = asyncio.Lock()
-        site = conversation.site
-        self._cites = site is None or site.citations == CitationPolicy.SHOWN
 
     def go_back(self, after: int) -> None:
         """Give everything after this event again."""
@@ -66,8 +65,10 @@ class Window:
                 return
             log = Event.objects.filter(conversation_id=self.conversation.pk)
             news = log.filter(seq__gt=after, seq__lte=upto).order_by("seq")
-            async for event in news[:limit]:
-                yield events.as_json(event, cites=self._cites)
+            # The site's, whenever the chat became one's: a customer may sign in half way.
+            policy = F("conversation__site__citations")
+            async for event in news.annotate(policy=policy)[:limit]:
+                yield events.as_json(event, cites=event.policy != CitationPolicy.HIDDEN)
                 self.listener.position = event.seq
                 self._note(event)
 

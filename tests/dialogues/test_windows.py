@@ -6,7 +6,7 @@ from django.test import TransactionTestCase
 from dialogues import services
 from dialogues.chat.windows import Window
 from dialogues.desk import control
-from dialogues.models import Role
+from dialogues.models import CitationPolicy, Conversation, Role, Site
 from tests.factories import make_conversation, make_user, say
 
 FIRST, SECOND = "turn-1", "turn-2"
@@ -37,6 +37,18 @@ class WindowCase(TransactionTestCase):
         return (await said(self.conversation, "Yes.", Role.AGENT, data={"turn": turn})).seq
 
 
+class CitationTests(WindowCase):
+    async def test_a_site_that_is_known_half_way_hides_them_from_then_on(self):
+        cited = {"citations": [{"unit": 1, "title": "Late delivery"}]}
+        for _ in range(2):
+            await sync_to_async(say)(self.conversation, "Yes.", Role.AGENT, data=cited)
+        first = [event async for event in self.window.newer(upto=1)]
+        site = await Site.objects.acreate(slug="shop", name="Shop", citations=CitationPolicy.HIDDEN)
+        await Conversation.objects.aupdate(site=site)
+        second = [event async for event in self.window.newer()]
+        assert [event["citations"] for event in first + second] == [cited["citations"], []]
+
+
 class OrderTests(WindowCase):
     async def test_what_passed_before_a_message_comes_before_it(self):
         await sync_to_async(say)(self.conversation, "Hi")
@@ -61,9 +73,10 @@ class OrderTests(WindowCase):
 
     async def test_nothing_of_it_comes_after_a_person_came_not_even_after_the_hand_back(self):
         take, back = sync_to_async(control.take_control), sync_to_async(services.hand_back)
-        await take(conversation=self.conversation, by=await sync_to_async(make_user)())
+        person = await sync_to_async(make_user)()
+        await take(conversation=self.conversation, by=person)
         assert await self.shown(delta(FIRST), 1, delta(FIRST)) == ["delta", 1]
-        await back(conversation=self.conversation)
+        await back(conversation=self.conversation, by=person)
         assert await self.shown(2, delta(FIRST), delta(SECOND)) == [2, "delta"]
 
     async def test_nothing_of_it_comes_after_the_end(self):
