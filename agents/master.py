@@ -7,6 +7,7 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from asgiref.sync import sync_to_async
 
@@ -70,7 +71,18 @@ async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     its idempotency key depends on the turn and the arguments alone.
     """
     turn = await turning.begin(context)  # meanwhile the question is embedded (agents/finding.py)
-    started = time.perf_counter()
+    async for happening in _answered(turn):
+        if not isinstance(happening, Finished):
+            yield happening
+            continue
+        said = telling.with_news(context, happening.action)
+        if said != happening.action:
+            yield Delta(said.reply, withdraws=True)
+        yield replace(happening, action=said)
+
+
+async def _answered(turn: Running) -> AsyncIterator[Happening]:
+    context, started = turn.context, time.perf_counter()
     found = await sync_to_async(find_rules)(context)
     yield Thinking(found, round((time.perf_counter() - started) * 1000, 1))
 
@@ -260,6 +272,10 @@ async def rehearse(
     """
     turn = await turning.begin(context)
     turning.show(turn, rules)
+    return telling.with_news(context, await _rehearsed(turn, told))
+
+
+async def _rehearsed(turn: Running, told: Sequence[Line]) -> DialogueAction:
     if plain := _without_a_model(turn, told):
         return plain
     while not turn.spent.over(turn.budget):

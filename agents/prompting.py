@@ -45,6 +45,8 @@ class Line:
     result: dict[str, Any] = field(default_factory=dict)
     is_staff: bool = False  # an agent's line that a person wrote
     is_customers: bool = False  # a tool's line that tells what the customer's own file says
+    is_jobs: bool = False  # a tool's line that tells how a sub-agent's job ended
+    is_news: bool = False  # one of these that the customer has not been told yet
 
     def __str__(self) -> str:
         if self.role == "tool":

@@ -13,7 +13,7 @@ where no tool was spoken of.
 import re
 from collections.abc import Sequence
 
-from agents import occasions
+from agents import occasions, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.calling import failed
 from agents.composing import as_written, missing_fields
@@ -81,13 +81,14 @@ def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
     lines = [line for line in turn.lines if _is_a_jobs(turn, line)]
     if not lines or not _NEWS.search(text):
         return None
-    words = str(lines[-1].result.get("summary") or ON_IT)
-    return DialogueAction(REPLY, words, "The customer asked after it")
+    words = telling.of_job(lines[-1]) if lines[-1].is_jobs else ON_IT
+    return DialogueAction(REPLY, words, "The customer asked after it") if words else None
 
 
 def _is_a_jobs(turn: Running, line: Line) -> bool:
     tool = turn.tools.get(line.name) if line.role == "tool" else None
-    return tool is not None and tool.kind == ToolKind.SUBAGENT and not failed(line.result)
+    is_begun = tool is not None and tool.kind == ToolKind.SUBAGENT and not failed(line.result)
+    return line.is_jobs or is_begun
 
 
 def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:
@@ -104,6 +105,7 @@ def _as_written(turn: Running, text: str) -> DialogueAction | None:
     """Return the first rule as the reply, if no tool may have to do with it."""
     rule = turn.rules[0]
     as_is = turn.context.release.says_as_written(rule.risk)
+    """Say whether a line tells of a sub-agent's job: of its end, or that it was begun."""
     if not as_is or _concerns_a_tool(turn, text):
         return None
     worded = as_written([rule], turn.lines)

@@ -5,11 +5,15 @@ job's as the job sums it up, a tool's by the tool's template. A small model leav
 what was found; without it the reply is right, and comes a model call sooner.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from operator import contains
 
 from agents import occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, failed, is_broken
+from agents.happenings import TurnContext
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
 from agents.turning import Running, last_call, told_of
@@ -20,6 +24,10 @@ BROKEN = (
     "I'm sorry, I can't reach the system for that at the moment. Please try again in a few "
     "minutes, or ask for a person."
 )
+FAILED = "I'm sorry, this did not work out ({job}): {error}"
+LONGEST_NAME = 20  # characters of an argument that says what a job was about
+TAKEN_UP = 0.3  # of the words that carry a meaning
+_WORD = re.compile(r"[\u4e00-\u9fff]|\d+|[^\W\d_]{4,}")
 UNSURE = "I'm sorry, I can't tell whether that worked. A colleague looks into it now."
 
 
@@ -32,20 +40,54 @@ def as_told(turn: Running, *, is_all: bool = False) -> DialogueAction | None:
     if not turn.context.release.quotes:
         return None
     if words := words_of_job(turn):
-        told = turn.made or _is_news_alone(turn.lines)
-        return DialogueAction(REPLY, words, "As told by the job") if told else None
+        return DialogueAction(REPLY, words, "As told by the job")
     return _of_tool(turn, is_all)
 
 
 def words_of_job(turn: Running) -> str:
-    """Return what a sub-agent's job says of itself, if that is the last thing that happened.
+    """Return what sub-agents' jobs say of themselves, where nothing else was asked.
 
-    These words are code's: that it was begun, or a summary of its result.
+    That is what they brought, or that one was begun in this turn; the words are code's.
     """
+    if not turn.made:
+        return "\n".join(_news(turn.lines)) if _is_news_alone(turn.lines) else ""
     last, tool = last_call(turn)
-    if last is None or tool is None or tool.kind != ToolKind.SUBAGENT or last.is_customers:
+    if last is None or tool is None or tool.kind != ToolKind.SUBAGENT:
         return ""
     return str(last.result.get("summary") or last.result.get("note") or "")
+
+
+def with_news(context: TurnContext, action: DialogueAction) -> DialogueAction:
+    """Return the action with what jobs brought before its words, unless these say it.
+
+    A turn tells all that it takes up, whatever else the customer asked for meanwhile. What a
+    small model words of it is not relied on.
+    """
+    if action.calls_a_tool:
+        return action
+    says = contains if context.release.quotes else _takes_up
+    untold = [words for words in _news(context.lines) if not says(action.reply, words)]
+    return replace(action, reply="\n".join([*untold, action.reply])) if untold else action
+
+
+def _news(lines: Sequence[Line]) -> list[str]:
+    told = [of_job(line) for line in lines if line.is_news]
+    return [words for words in dict.fromkeys(told) if words]
+
+
+def of_job(line: Line) -> str:
+    """Return how a job ended in words for the customer, "" where it has none."""
+    if not failed(line.result):
+        return str(line.result.get("summary") or "")
+    about = [text for text in map(str, line.arguments.values()) if len(text) <= LONGEST_NAME]
+    job = " ".join([line.name.replace("_", " "), *about])
+    return FAILED.format(job=job, error=line.result["error"])
+
+
+def _takes_up(reply: str, words: str) -> bool:
+    """Say whether a reply says enough of these words to be about the same."""
+    wanted, said = (set(_WORD.findall(text.lower())) for text in (words, reply))
+    return len(wanted & said) >= TAKEN_UP * len(wanted)
 
 
 def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:

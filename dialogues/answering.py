@@ -13,7 +13,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.db import DataError, Error, IntegrityError
 
-from agents import master
+from agents import master, telling
 from agents.actions import HANDOFF, DialogueAction
 from agents.master import TurnContext
 from agents.models import Release
@@ -172,15 +172,15 @@ async def _may_act(turn: Turn) -> bool:
 
 async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
-    if said := await looking.answer_for(turn, partial(_status, turn)):
-        await _finish(turn, record, said, "")
-        return
     assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
+    said = await looking.answer_for(turn, partial(_status, turn))
     context = await database_sync_to_async(context_of)(turn, turn.release)
-    if context.money_left is not None and context.money_left <= 0:
-        news = await master.news(context)
-        record.degraded = "" if news else OVER_CAP
-        await _finish(turn, record, news or DialogueAction(HANDOFF, capping.CAPPED), "")
+    if said is None and context.money_left is not None and context.money_left <= 0:
+        said = await master.news(context)
+        record.degraded = "" if said else OVER_CAP
+        said = said or DialogueAction(HANDOFF, capping.CAPPED)
+    if said:
+        await _finish(turn, record, telling.with_news(context, said), "")
         return
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):

@@ -1,6 +1,8 @@
 """A conversation as the agent's next turn sees it: lines of the prompt, and what was agreed to."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db.models import Case, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Greatest
@@ -8,7 +10,7 @@ from django.db.models.functions import Coalesce, Greatest
 from agents.confirming import Call, says_no, says_yes
 from agents.prompting import LINES_SHOWN, Line
 from dialogues.models import Event, EventKind, Role, Turn, brings_news
-from dialogues.senses.looking import arguments_of, heard, in_words, is_evidence
+from dialogues.senses.looking import SENSES, arguments_of, heard, in_words, is_evidence
 
 QUESTION = re.compile(r"[?？吗]")
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
@@ -33,6 +35,7 @@ def as_line(event: Event) -> Line:
             arguments=arguments_of(event),
             result=data["result"],
             is_customers=is_evidence(event),
+            is_jobs=event.kind == EventKind.JOB and data["name"] not in SENSES.values(),
         )
     speaker = "customer" if event.role == Role.CUSTOMER else "agent"
     return Line(speaker, in_words(event), is_staff=event.role == Role.STAFF)
@@ -65,7 +68,24 @@ def lines_for(turn: Turn) -> list[Line]:
         .select_related("ended_handover")
         .order_by("-is_asked", "-seq")[:LINES_SHOWN]
     )
-    return [as_line(event) for event in reversed(shown)]
+    return _with_news(list(reversed(shown)), earlier_seq)
+
+
+def _with_news(events: Sequence[Event], answered: int) -> list[Line]:
+    """Return events as lines; what jobs brought is news until a turn or a person has spoken."""
+    by_people = [event.seq for event in events if _is_by_person(event)]
+    told, lines = max([answered, *by_people]), [as_line(event) for event in events]
+    return [
+        replace(line, is_news=line.is_jobs and event.seq > told)
+        for event, line in zip(events, lines, strict=True)
+    ]
+
+
+def _is_by_person(event: Event) -> bool:
+    """Say whether an event shows that a person has dealt with what came before it."""
+    return event.role == Role.STAFF or (
+        event.kind == EventKind.CONTROL and "owes" not in event.data
+    )
 
 
 def done_in(turn: Turn) -> list[Line]:

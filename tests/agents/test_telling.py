@@ -1,9 +1,11 @@
 """A job's own words are the reply where the release says rules in theirs."""
 
+from dataclasses import replace
+
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents import master, proposing, telling
+from agents import confirming, master, proposing, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import composed_early
 from agents.confirming import Call
@@ -16,7 +18,9 @@ from tests.toolserver import business
 
 RESULT = {"state": "done", "summary": "Burger Yard says: ready in 15 minutes.", "facts": {}}
 NOTE = "I have started that."
-CALLED = Line("tool", name="call_shop", result=RESULT)
+CALLED = Line("tool", name="call_shop", result=RESULT, is_jobs=True, is_news=True)
+TOLD = replace(CALLED, is_news=False)
+FAILED = replace(CALLED, arguments={"order_id": "GW7"}, result={"error": "Nobody answers."})
 ASKED = Line("customer", "Call the shop, please.")
 BEGUN = Line("agent", "I have started that.")
 
@@ -48,16 +52,56 @@ class TellingTests(AgentMixin, TestCase):
         news = Line("customer", "Any news?")
         assert (await self.finished(ASKED, begun, BEGUN, news)).action.reply == proposing.ON_IT
         told = Line("agent", RESULT["summary"])
-        last = await self.finished(ASKED, begun, BEGUN, CALLED, told, news)
+        last = await self.finished(ASKED, begun, BEGUN, TOLD, told, news)
         assert last.action.reply == RESULT["summary"]
         assert self.engine.requests == []
         self.engine.will(says("None that I know of."))
         assert (await self.finished(news)).action.reply == "None that I know of."
 
     async def test_a_customer_who_wrote_meanwhile_is_answered_too(self):
-        self.engine.will(says("It is ready in 15 minutes, and yes."))
+        self.engine.will(says("You may also come and get it."))
         last = await self.finished(ASKED, BEGUN, Line("customer", "And is it hot?"), CALLED)
-        assert last.action.reply == "It is ready in 15 minutes, and yes."
+        assert last.action.reply == f"{RESULT['summary']}\nYou may also come and get it."
+
+    async def test_all_that_was_brought_is_told_and_nothing_twice(self):
+        other = replace(CALLED, result={"summary": "Sushi Bar hung up."})
+        both = f"{RESULT['summary']}\nSushi Bar hung up."
+        assert (await self.finished(ASKED, BEGUN, CALLED, other)).action.reply == both
+        news = Line("customer", "Any news?")
+        assert (await self.finished(ASKED, BEGUN, CALLED, other, news)).action.reply == both
+        self.engine.will(says("Hello."))
+        lines = [ASKED, BEGUN, TOLD, Line("agent", both), Line("customer", "Hello?")]
+        assert (await self.finished(*lines)).action.reply == "Hello."
+
+    async def test_what_failed_is_told_and_is_not_said_to_go_on(self):
+        words = "I'm sorry, this did not work out (call shop GW7): Nobody answers."
+        assert (await self.finished(ASKED, BEGUN, FAILED)).action.reply == words
+        asks = [BEGUN, replace(FAILED, is_news=False), Line("agent", words)]
+        last = await self.finished(*asks, Line("customer", "Any news?"))
+        assert (last.action.reply, self.engine.requests) == (words, [])
+
+    async def test_what_was_brought_stands_before_whatever_code_answers(self):
+        fields = {"url": "/", "confirmation": "Cancel {order_id}?", "occasions": "cancel"}
+        schema = {"type": "object", "properties": {"order_id": {"pattern": "^GW[0-9]$"}}}
+        await sync_to_async(make_tool)(name="cancel", parameters=schema, **fields)
+        limits = {"quote_rules": True}
+        release = await sync_to_async(make_release)(tools=["call_shop", "cancel"], limits=limits)
+        for said, reply in (
+            ("Please cancel GW9", "Cancel GW9?"),
+            ("I want to talk to a person", proposing.COLLEAGUE),
+            ("Bye!", proposing.GOODBYE),
+        ):
+            last = await self.finished(BEGUN, CALLED, Line("customer", said), release=release)
+            assert last.action.reply == f"{RESULT['summary']}\n{reply}"
+        last = await self.finished(BEGUN, FAILED, Line("customer", "no"), declined=True)
+        assert last.action.reply.startswith("I'm sorry, this did not work out (call shop GW7)")
+        assert last.action.reply.endswith(confirming.LEFT)
+
+    async def test_a_model_that_leaves_a_result_out_does_not_lose_it(self):
+        self.engine.will(says("Your order costs what it did."))
+        asked = Line("customer", "What does it cost?")
+        last = await self.finished(ASKED, BEGUN, CALLED, asked, release=self.wording)
+        assert last.action.reply == f"{RESULT['summary']}\nYour order costs what it did."
 
     async def test_a_model_that_may_word_rules_words_results_too(self):
         self.engine.will(says("Good news: it is ready in 15 minutes."))
@@ -74,10 +118,10 @@ class TellingTests(AgentMixin, TestCase):
             context = master.TurnContext("t", self.release, self.scene, list(lines))
             return (await master.rehearse(context, [], **fields)).reply
 
-        self.engine.always = says("It is ready, and yes.")
+        self.engine.always = says("And yes.")
         meanwhile = Line("customer", "And is it hot?")
         assert await rehearsed(ASKED, BEGUN, CALLED) == RESULT["summary"]
-        assert await rehearsed(ASKED, BEGUN, meanwhile, CALLED) == "It is ready, and yes."
+        assert await rehearsed(ASKED, BEGUN, meanwhile, CALLED) == f"{RESULT['summary']}\nAnd yes."
         assert await rehearsed(ASKED, told=[CALLED]) == RESULT["summary"]
 
 

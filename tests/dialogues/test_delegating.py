@@ -216,6 +216,31 @@ class TurnOfAJobTests(SubAgentMixin, TestCase):
         assert services.begin_turn(self.conversation.pk) is None
 
     def test_no_turn_while_a_person_has_the_conversation(self):
+    def news(self):
+        """Return what the jobs brought of which the next turn tells, and let it be told."""
+        turn = services.begin_turn(self.conversation.pk)
+        lines = lines_for(turn)
+        turn.status, turn.finished_at = "done", timezone.now()
+        turn.save()
+        return [line.arguments["order"] for line in lines if line.is_news]
+
+    def test_what_jobs_brought_is_news_in_one_turn_whatever_was_said_meanwhile(self):
+        do(self.job)
+        do(make_job(self.conversation, name="tested", key="b", order="GW1002"))
+        factories.say(self.conversation, "By the way…", role="agent", fence=0)
+        factories.say(self.conversation, "Please cancel GW1009.")
+        assert self.news() == ["GW1001", "GW1002"]
+        factories.say(self.conversation, "Hello?")
+        assert self.news() == []
+
+    def test_what_a_person_has_seen_is_no_news(self):
+        person = factories.make_user("operator")
+        do(self.job)
+        services.reply_as_staff(conversation=self.conversation, by=person, text="It is ready.")
+        services.hand_back(conversation=self.conversation, by=person)
+        factories.say(self.conversation, "Thanks. And now?")
+        assert self.news() == []
+
         services.reply_as_staff(
             conversation=self.conversation, by=factories.make_user("operator"), text="Hi"
         )

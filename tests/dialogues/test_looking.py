@@ -17,6 +17,7 @@ from dialogues import answering, history, services
 from dialogues.models import Attachment, EventKind, Role, SubagentJob, SubagentState, Turn
 from dialogues.senses import attaching, looking, sensing, suspecting
 from dialogues.tasks import do_job
+from tests.dialogues.calls import do, make_job
 from tests.dialogues.documents import INVOICE, lines_of, locked_pdf, scanned_pdf, text_pdf
 from tests.dialogues.pictures import draw, edited, encoded, scenery, voice
 from tests.dialogues.test_attaching import stored_apart  # noqa: F401 (a fixture)
@@ -296,6 +297,13 @@ class WaitTests(EngineMixin, TestCase):
         conversation = await sync_to_async(make_message)(encoded(scenery()))
         assert await self.answered(conversation, seen(confidence=0.2), wait=5) == [looking.UNCLEAR]
         assert self.engine.requests == []
+
+    async def test_a_call_that_ended_meanwhile_is_told_of_too(self):
+        conversation = await sync_to_async(make_message)(encoded(scenery()))
+        await sync_to_async(do)(await sync_to_async(make_job)(conversation))
+        said, *_ = await self.answered(conversation, seen(confidence=0.2), wait=5)
+        assert said.startswith("Bangkok Corner says: ")
+        assert said.endswith(looking.UNCLEAR)
 
     async def test_nobody_waits_for_ever_and_it_is_woven_in_later(self):
         conversation = await sync_to_async(make_message)(encoded(draw()))
