@@ -175,7 +175,8 @@ def _stretch(conversation: Conversation) -> list[Event]:
 def summary_from_log(conversation: Conversation) -> str:
     """Say what a person did in the words that were written, without any model.
 
-    That is what the customer asked last before a person came, and all that staff wrote.
+    That is what the customer asked last before a person came, and what staff wrote: where it is
+    too much, the last of it, with which such a talk comes to its end.
     """
     events = _stretch(conversation)
     asked = [in_words(event) for event in events if event.role == Role.CUSTOMER][:1]
@@ -183,8 +184,16 @@ def summary_from_log(conversation: Conversation) -> str:
     if not said:
         return ""
     parts = [f"Customer: {_short(text)}" for text in asked]
-    parts += [f"Colleague: {_short(text)}" for text in said]
-    return " ".join(parts)[:LONGEST_SUMMARY]
+    return " ".join(parts + _last([f"Colleague: {_short(text)}" for text in said], after=parts))
+
+
+def _last(parts: list[str], *, after: list[str]) -> list[str]:
+    """Return the last of the parts that fit into a summary; "…" stands for those before."""
+    for left_out in range(len(parts)):
+        kept = ["…", *parts[left_out:]] if left_out else parts
+        if len(" ".join(after + kept)) <= LONGEST_SUMMARY:
+            break
+    return kept
 
 
 def _short(text: str) -> str:
@@ -192,8 +201,13 @@ def _short(text: str) -> str:
     return flat if len(flat) <= QUOTED else f"{flat[: QUOTED - 1]}…"
 
 
+def says_the_same(text: str, other: str) -> bool:
+    """Say whether the words are the same: forms send line breaks and spaces in their own way."""
+    return text.split() == other.split()
+
+
 def note_use(draft: Draft, text: str) -> None:
     """Store that a person sent a draft, as it was or with changes, once it is sent."""
-    use = DraftUse.ACCEPTED if text.strip() == draft.text.strip() else DraftUse.EDITED
+    use = DraftUse.ACCEPTED if says_the_same(text, draft.text) else DraftUse.EDITED
     used = Draft.objects.filter(pk=draft.pk, use="")
     after_commit(used.update, use=use)

@@ -2,7 +2,7 @@
 
 import json
 
-from django.test import TransactionTestCase
+from django.test import TestCase, TransactionTestCase
 
 from dialogues import services, tasks
 from dialogues.desk import control, drafting
@@ -87,6 +87,37 @@ class ReplyTests(DraftCase):
         tasks.draft(draft.job_id)
         assert len(self.engine.requests) == 1
         tasks.draft(0)  # gone
+
+
+class LogTests(TestCase):
+    """The summary that is proposed before any engine is asked."""
+
+    def setUp(self):
+        self.ana = make_user("admin")
+        self.conversation = make_conversation()
+        say(self.conversation, "My order came cold.")
+
+    def summary(self, *said):
+        for text in said:
+            services.reply_as_staff(conversation=self.conversation, by=self.ana, text=text)
+        return drafting.summary_from_log(self.conversation)
+
+    def test_of_a_long_talk_it_keeps_the_outcome(self):
+        long = "I look into it, and this takes a while; " * 4
+        found = self.summary(long, long, long, "You get a voucher instead.")
+        assert found.startswith("Customer: My order came cold. … Colleague: I look into it")
+        assert found.endswith("Colleague: You get a voucher instead.")
+        assert len(found) <= drafting.LONGEST_SUMMARY
+
+    def test_the_longest_words_leave_room_for_the_last(self):
+        say(self.conversation, "cold " * 200)
+        found = self.summary("first " * 200, "last " * 200)
+        assert found.count("Colleague: last") == 1
+        assert len(found) <= drafting.LONGEST_SUMMARY
+
+    def test_a_short_one_is_told_whole(self):
+        found = self.summary("I called.", "You get $5.")
+        assert found == "Customer: My order came cold. Colleague: I called. Colleague: You get $5."
 
 
 class SummaryTests(DraftCase):
