@@ -15,7 +15,7 @@ from agents.confirming import CHOICES, Call
 from agents.models import ToolKind
 from dialogues import services
 from dialogues.desk import control
-from dialogues.models import Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
+from dialogues.models import Channel, Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
 from dialogues.proactive import promises
 from knowledge.searching import Found
 
@@ -116,8 +116,8 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
         finished_at=timezone.now(),
         **record.figures,
     )
-    if action.name == HANDOFF:
-        services.ask_for_person(conversation=turn.conversation)
+    if action.name == HANDOFF and turn.conversation.channel == Channel.CHAT:
+        services.ask_for_person(conversation=turn.conversation)  # elsewhere a program reads it
     elif action.name == CLOSE and not error:
         control.close_as_agent(conversation=turn.conversation, asked_seq=turn.asked_seq)
 

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
 from django.test import TransactionTestCase
 
-from dialogues.models import Channel, Conversation, Turn
+from dialogues.models import Channel, Control, Conversation, Handover, Turn
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_scene, make_user
 from wowconsole.apikeys import issue_key
@@ -100,6 +100,14 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         assert text.startswith("Half of an answer")
         assert text.count(stored) == 1
         assert text.endswith(f"\n\n{stored}")
+
+    async def test_a_hand_over_is_told_to_the_program_and_nobody_is_queued_for_it(self):
+        self.engine.will(says("A colleague takes over.", "handoff"))
+        answer = await self.ask()
+        assert answer.wowconsole["action"]["name"] == "handoff"
+        assert answer.choices[0].message.content
+        assert (await Conversation.objects.aget()).control == Control.BOT
+        assert await Handover.objects.acount() == 0
 
     async def test_a_scene_by_its_slug(self):
         scene = await sync_to_async(make_scene)(slug="refunds")
