@@ -5,7 +5,7 @@ from celery import shared_task
 
 from dialogues import answering, services, supposing
 from dialogues.chat import identifying
-from dialogues.desk import drafting, noting
+from dialogues.desk import drafting, leaving, noting, queueing
 from dialogues.jobs import trying, undertaking
 from dialogues.loop import gaps, replaying
 from dialogues.models import Conversation, Turn
@@ -67,6 +67,13 @@ async def _finish(turn: Turn) -> None:
 def note_questions() -> None:
     """Every few seconds, from beat: what was asked of late can be found by meaning."""
     noting.note_questions()
+
+
+@shared_task
+def sweep_desk() -> None:
+    """Every minute, from beat: what is left by who held it, hours that begin or end."""
+    leaving.put_back_what_is_left()
+    queueing.tell_of_hours()
 
 
 @shared_task

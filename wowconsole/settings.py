@@ -252,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "sweep-proactive": {"task": "dialogues.tasks.sweep_proactive", "schedule": 5.0},
+    "sweep-desk": {
+        "task": "dialogues.tasks.sweep_desk",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "sweep-files": {"task": "dialogues.tasks.sweep_files", "schedule": 300.0},
     "look-for-gaps": {
         "task": "dialogues.tasks.look_for_gaps_everywhere",

@@ -185,7 +185,7 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
     def hand_back(self, request: Request, conversation: UUID) -> Response:
         """Let the agent answer again."""
         row = self._conversation(conversation)
-        control.hand_back(conversation=row, **self._sent(HandBackSerializer))
+        control.hand_back(conversation=row, by=self._by, **self._sent(HandBackSerializer))
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})

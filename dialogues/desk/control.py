@@ -5,20 +5,26 @@ silent, and the database refuses what the agent says with an older one.
 """
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from dialogues.appending import ConversationClosed, append, checked
+from dialogues.appending import append, checked
 from dialogues.chat import surveying
 from dialogues.desk import queueing
-from dialogues.desk.holding import CannotHold, NotHeld, check_holder, check_holds
+from dialogues.desk.holding import (
+    CannotHold,
+    NotHeld,
+    check_holder,
+    check_holds,
+    check_open,
+    handover_of,
+)
+from dialogues.desk.owing import owed
 from dialogues.jobs import delegating
 from dialogues.models import (
-    BY_PERSON,
     Assignment,
     Control,
     Conversation,
@@ -31,7 +37,6 @@ from dialogues.models import (
     name_of,
 )
 from dialogues.senses import attaching
-from wowconsole.committing import send_after_commit
 from wowconsole.roles import can
 
 
@@ -41,7 +46,7 @@ def ask_for_person(*, conversation: Conversation) -> Event | None:
     conversation = _locked(conversation)
     if conversation.control != Control.BOT or conversation.closed_at:
         return None
-    _handover(conversation)
+    handover_of(conversation)
     event = _change_control(conversation, Control.QUEUED, **queueing.absence(conversation.scene))
     queueing.tell(conversation.scene, conversation)
     return event
@@ -88,7 +93,7 @@ def assign(*, conversation: Conversation, to: User, by: User) -> Handover:
 
 
 def _give(conversation: Conversation, *, to: User, by: User, force: bool = False) -> Handover:
-    handover = _handover(conversation)
+    handover = handover_of(conversation)
     check_holder(handover, to, force=force)
     if conversation.control != Control.HUMAN:
         _silence(conversation, "Control changed while it ran.")
@@ -102,20 +107,29 @@ def _give(conversation: Conversation, *, to: User, by: User, force: bool = False
 
 
 @transaction.atomic
-def release(*, conversation: Conversation, by: User) -> Event:
-    """Put a conversation that a person holds back into the queue, at its old place.
+def release(*, conversation: Conversation, by: User, has_left: bool = False) -> Event:
+    """Put what `by` holds back into the queue, at its old place.
+
+    Who has been answered waits for a next answer, due as if they had asked now.
+
+    Args:
+        has_left: `by` may answer here no more, so it is put back without them.
 
     Raises:
-        ConversationClosed, NotHeld: nobody holds it.
+        ConversationClosed, NotHeld, HeldByOther: they don't hold it.
     """
     conversation = _open(conversation)
     if conversation.control != Control.HUMAN:
         raise NotHeld("Nobody holds this conversation.")
-    handover = _handover(conversation)
+    handover = handover_of(conversation)
+    check_holder(handover, by)
     handover.holder = None
-    handover.save(update_fields=["holder"])
-    Assignment.objects.create(handover=handover, to=None, by=by)
-    told = _owed(conversation) | queueing.absence(conversation.scene)
+    if handover.answered_at:
+        handover.answered_at = None
+        handover.due_at = queueing.due_at(conversation.scene, timezone.now())
+    handover.save(update_fields=["holder", "answered_at", "due_at"])
+    Assignment.objects.create(handover=handover, to=None, by=None if has_left else by)
+    told = owed(conversation) | queueing.absence(conversation.scene)
     event = _change_control(conversation, Control.QUEUED, **told)
     queueing.tell(conversation.scene, conversation)
     return event
@@ -123,19 +137,29 @@ def release(*, conversation: Conversation, by: User) -> Event:
 
 @transaction.atomic
 def reply_as_staff(
-    *, conversation: Conversation, by: User, text: str, attachments: Sequence[UUID] = ()
+    *,
+    conversation: Conversation,
+    by: User,
+    text: str,
+    attachments: Sequence[UUID] = (),
+    form: UUID | None = None,
 ) -> Event:
     """Answer the customer as a person. The first such answer takes control from the agent.
 
     Args:
         attachments: what `by` uploaded before and goes with it; then the text may be empty.
+        form: the form it was written in; sent again with the same text, it is one answer.
 
     Raises:
         Invalid, ConversationClosed, HeldByOther: nothing was said.
         NotHeld: there are files, and nobody holds the conversation.
     """
     text = checked(text) if text.strip() or not attachments else ""
-    conversation = _open(conversation)
+    conversation = _locked(conversation)
+    client_id = f"staff-{uuid5(form, text)}" if form else None
+    if client_id and (known := conversation.events.filter(client_id=client_id).first()):
+        return known
+    check_open(conversation)
     if attachments:
         check_holds(conversation, by)
     handover = _give(conversation, to=by, by=by)
@@ -146,6 +170,7 @@ def reply_as_staff(
         role=Role.STAFF,
         text=text,
         data={"by": name_of(by)} | attaching.carried(sent),
+        client_id=client_id,
     )
     attaching.send(sent, event)
     if handover.answered_at is None:
@@ -158,6 +183,7 @@ def reply_as_staff(
 def hand_back(
     *,
     conversation: Conversation,
+    by: User,
     summary: str = "",
     source: str = SummarySource.STAFF,
     seen: int | None = None,
@@ -176,33 +202,45 @@ def hand_back(
 
     Raises:
         Invalid: the summary is too long.
+        ConversationClosed, HeldByOther: it isn't theirs to hand back.
     """
-    conversation = _locked(conversation)
-    if conversation.control == Control.BOT or conversation.closed_at:
+    conversation = _open(conversation)
+    if conversation.control == Control.BOT:
         return None
+    did = {"summary": checked(summary), "source": source} if summary.strip() else {}
     if conversation.control == Control.QUEUED:
-        return _back_to_agent(conversation)
+        return _back_to_agent(conversation, **did)
+    check_holder(handover_of(conversation), by)
     _silence(conversation, "Control changed while it ran.")
-    told = bool(summary.strip()) and source == SummarySource.STAFF
+    told = did and source == SummarySource.STAFF
     after = (conversation.last_seq if seen is None else seen) if told else 0
-    event = _change_control(conversation, Control.BOT, **_owed(conversation, after=after))
-    _end(conversation, by=event, summary=checked(summary) if summary.strip() else "", source=source)
+    event = _change_control(conversation, Control.BOT, **owed(conversation, after=after))
+    _end(conversation, by=event, **did)
     return event
 
 
-def _back_to_agent(conversation: Conversation) -> Event:
+def _back_to_agent(conversation: Conversation, **did: str) -> Event:
     event = _change_control(conversation, Control.BOT, resumes=True)
-    _end(conversation, by=event)
+    _end(conversation, by=event, **did)
     queueing.tell(conversation.scene)
     return event
 
 
 @transaction.atomic
-def close(*, conversation: Conversation) -> Event | None:
-    """End the conversation, and what is done for it; return None if it has ended already."""
+def close(*, conversation: Conversation, by: User | None = None) -> Event | None:
+    """End the conversation, and what is done for it; return None if it has ended already.
+
+    Args:
+        by: the member of staff who ends it; None: the customer or the agent does.
+
+    Raises:
+        HeldByOther: a colleague of `by` is in the middle of it.
+    """
     conversation = _locked(conversation)
     if conversation.closed_at:
         return None
+    if by and conversation.control == Control.HUMAN:
+        check_holder(handover_of(conversation), by)
     _silence(conversation, "The conversation ended while it ran.")
     delegating.cancel_all(conversation, why="The conversation ended")
     event = append(conversation=conversation, kind=EventKind.CLOSED, role=Role.SYSTEM)
@@ -236,29 +274,15 @@ def _locked(conversation: Conversation) -> Conversation:
 
 def _open(conversation: Conversation) -> Conversation:
     conversation = _locked(conversation)
-    if conversation.closed_at:
-        raise ConversationClosed("This conversation has ended.")
+    check_open(conversation)
     return conversation
-
-
-def _handover(conversation: Conversation) -> Handover:
-    """Return the open handover, a new one if there is none. The caller holds the lock."""
-    open_one = conversation.handovers.open().select_related("holder").first()
-    if open_one:
-        return open_one
-    now = timezone.now()
-    due = queueing.due_at(conversation.scene, now)
-    return Handover.objects.create(conversation=conversation, asked_at=now, due_at=due)
 
 
 def _end(
     conversation: Conversation, *, by: Event | None = None, summary: str = "", source: str = ""
 ) -> None:
     conversation.handovers.open().update(
-        ended_at=timezone.now(),
-        ended_by=by,
-        summary=summary,
-        summary_source=source if summary else "",
+        ended_at=timezone.now(), ended_by=by, summary=summary, summary_source=source
     )
 
 
@@ -271,26 +295,6 @@ def _change_control(conversation: Conversation, control: Control, **more: object
         role=Role.SYSTEM,
         data={"state": control, **more},
     )
-
-
-def _owed(conversation: Conversation, *, after: int = 0) -> dict[str, bool]:
-    """Return what a change of control says of it, where the customer still waits for an answer.
-
-    What they wrote last was silenced by a person, or came while one had control, and none has
-    answered it since. Not what the customer stopped, and nothing up to the event `after`. The
-    caller holds the conversation's lock.
-    """
-    by_customer = Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER, seq__gt=after)
-    asked = conversation.events.filter(by_customer).last()
-    if asked is None:
-        return {}
-    said = Q(kind=EventKind.MESSAGE, role=Role.AGENT, turn__asked_seq__gte=asked.seq)
-    dealt_with = said | Q(BY_PERSON, seq__gt=asked.seq)
-    stopped = conversation.turns.filter(status=TurnStatus.DROPPED, asked_seq__gte=asked.seq)
-    if conversation.events.filter(dealt_with).exists() or stopped.exists():
-        return {}
-    send_after_commit("dialogues.tasks.answer_conversation", conversation.pk)
-    return {"owes": True}
 
 
 def _silence(conversation: Conversation, why: str) -> None:

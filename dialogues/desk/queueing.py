@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from dialogues.models.opening import ANSWER_MINUTES
 from knowledge.models import Scene
 from wowconsole.committing import after_commit
 
+HOURS_CHANGED = timedelta(minutes=2)  # how long it is news: a beat of a minute may be missed
 MOST_TOLD = 50  # who stands further back in the queue learns of a move when it nears
 
 
@@ -93,17 +94,27 @@ def _away(back: datetime | None, desk: Desk) -> str:
     return f"Our people are {when}. Leave a message here, or go back to the agent."
 
 
+def tell_of_hours() -> None:
+    """Tell who waits for people that have just come or gone. Safe to repeat: it is how it is."""
+    now = timezone.now()
+    waiting = Handover.objects.waiting().order_by()
+    keys = set(waiting.values_list("conversation__scene", flat=True))
+    scenes = Scene.objects.in_bulk(key for key in keys if key)
+    for scene in (scenes.get(key) for key in keys):
+        hours = hours_of(desk_of(scene))
+        if hours.is_open(now) != hours.is_open(now - HOURS_CHANGED):
+            _tell(scene, (), most=None)
+
+
 def tell(scene: Scene | None, *also: Conversation) -> None:
     """Tell who waits for the people of a scene where they stand now, once this is committed."""
     after_commit(_tell, scene, also)
 
 
-def _tell(scene: Scene | None, also: Iterable[Conversation]) -> None:
+def _tell(scene: Scene | None, also: Iterable[Conversation], most: int | None = MOST_TOLD) -> None:
     desk = desk_of(scene)
     queue = Handover.objects.queue_of(scene).values_list("conversation__public_id", flat=True)
-    frames = [
-        (public_id, _frame(place, desk)) for place, public_id in enumerate(queue[:MOST_TOLD], 1)
-    ]
+    frames = [(public_id, _frame(place, desk)) for place, public_id in enumerate(queue[:most], 1)]
     told = {public_id for public_id, _ in frames}
     for conversation in also:
         frame = standing(conversation)

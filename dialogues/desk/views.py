@@ -36,6 +36,7 @@ ROWS_PER_PAGE = 50
 INBOX = "dialogues/desk_inbox.html"
 DESK = "dialogues/desk_conversation.html"
 SEQ = re.compile(r"[0-9]{1,9}")
+NO_ID = UUID(int=0)
 
 
 @require_GET
@@ -120,7 +121,7 @@ def _uuid(text: str | None) -> UUID:
     try:
         return UUID(text or "")
     except ValueError:
-        return UUID(int=0)
+        return NO_ID
 
 
 @require_POST
@@ -161,7 +162,11 @@ def staff_reply(request: UserRequest, public_id: UUID) -> HttpResponse:
     try:
         sent = [_uploaded(request, conversation).public_id] if request.FILES else []
         control.reply_as_staff(
-            conversation=conversation, by=request.user, text=text, attachments=sent
+            conversation=conversation,
+            by=request.user,
+            text=text,
+            attachments=sent,
+            form=_form_of(request),
         )
     except Refused as refusal:  # an error page would lose what was written
         return _not_sent(request, public_id, refusal, {"text": text, "draft_used": draft})
@@ -187,6 +192,11 @@ def _uploaded(request: UserRequest, conversation: Conversation) -> Attachment:
     )
 
 
+def _form_of(request: UserRequest) -> UUID | None:
+    form = _uuid(request.POST.get("form"))
+    return None if form == NO_ID else form
+
+
 def _draft_of(request: UserRequest, conversation: Conversation) -> Draft | None:
     named = _uuid(request.POST.get("draft"))
     return conversation.drafts.filter(public_id=named, job__by=request.user).first()
@@ -199,14 +209,18 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
     conversation = _conversation(request, public_id)
     text = request.POST.get("summary", "")
     draft = _draft_of(request, conversation)
-    source = _source(conversation, text.strip(), draft)
+    source = _source(conversation, text, draft)
     seen = request.POST.get("seen", "")
-    control.hand_back(
+    event = control.hand_back(
         conversation=conversation,
+        by=request.user,
         summary=text,
         source=source,
         seen=int(seen) if SEQ.fullmatch(seen) else None,
     )
+    if event is None:
+        messages.info(request, "The agent answered already: nothing was changed.")
+        return redirect(_desk_url(conversation))
     if draft:
         drafting.note_use(draft, text)
     messages.success(request, "The agent answers again.")
@@ -215,17 +229,17 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
 
 def _source(conversation: Conversation, text: str, draft: Draft | None) -> str:
     """Say who wrote a summary: a machine only where it was accepted as it stood."""
-    if draft and text == draft.text.strip():
+    if draft and drafting.says_the_same(text, draft.text):
         return draft.source
-    written = text != drafting.summary_from_log(conversation)
-    return SummarySource.STAFF if written else SummarySource.LOG
+    proposed = drafting.says_the_same(text, drafting.summary_from_log(conversation))
+    return SummarySource.LOG if proposed else SummarySource.STAFF
 
 
 @require_POST
 @requires("dialogues.reply")
 def close(request: UserRequest, public_id: UUID) -> HttpResponse:
     conversation = _conversation(request, public_id)
-    control.close(conversation=conversation)
+    control.close(conversation=conversation, by=request.user)
     messages.success(request, "The conversation has ended.")
     return redirect("dialogues:inbox")
 

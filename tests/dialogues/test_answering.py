@@ -367,8 +367,8 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
     """A person answers while the engine, or the business, is still at it."""
 
     def take_over(self, conversation):
-        staff = make_user(is_superuser=True)
-        services.reply_as_staff(conversation=conversation, by=staff, text="I'm here.")
+        self.person = make_user(is_superuser=True)
+        services.reply_as_staff(conversation=conversation, by=self.person, text="I'm here.")
 
     async def test_no_text_of_the_agent_follows(self):
         conversation = await sync_to_async(make_talk)("Where is it?")
@@ -400,7 +400,8 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
 
         async def write(context):
             await sync_to_async(self.take_over)(conversation)
-            await sync_to_async(services.hand_back)(conversation=conversation)
+            back = sync_to_async(services.hand_back)
+            await back(conversation=conversation, by=self.person)
             passed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(2):
@@ -453,7 +454,7 @@ class TakeoverTests(EngineMixin, TransactionTestCase):
         assert call.data["result"] == {"status": "on the way"}
         lines = await sync_to_async(desk.said)(conversation)
         assert "look_up: done" in [line.text for line in lines]
-        await sync_to_async(services.hand_back)(conversation=conversation)
+        await sync_to_async(services.hand_back)(conversation=conversation, by=self.person)
         await sync_to_async(services.say)(conversation=conversation, text="So?", client_id="so")
         await answering.answer_conversation(conversation.pk)
         prompt = self.engine.requests[-1]["messages"][-1]["content"]

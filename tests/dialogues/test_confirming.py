@@ -85,7 +85,7 @@ class ConfirmationTests(EngineMixin, TestCase):
         await sync_to_async(services.reply_as_staff)(
             conversation=conversation, by=colleague, text=question
         )
-        await sync_to_async(services.hand_back)(conversation=conversation)
+        await sync_to_async(services.hand_back)(conversation=conversation, by=colleague)
         self.engine.will(says("It is kept."))
         await self.says(conversation, "Yes")
         assert self.shop.requests == []

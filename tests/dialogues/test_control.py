@@ -1,7 +1,9 @@
 """Takeover, queue, hand-back: who speaks, and what the agent may still say."""
 
 import time
+from datetime import timedelta
 from unittest.mock import patch
+from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 from django.test import TestCase
@@ -40,6 +42,9 @@ class ControlCase(TestCase):
 
     def handover(self):
         return Handover.objects.get(conversation=self.conversation)
+
+    def back(self, **fields):
+        return services.hand_back(conversation=self.conversation, by=self.ana, **fields)
 
     def begin(self, text="Where is it?"):
         services.say(conversation=self.conversation, text=text, client_id=text)
@@ -83,6 +88,26 @@ class TakeControlTests(ControlCase):
         assert self.handover().holder == self.ben
         assert self.fresh().fence == 1  # the agent was silent already
 
+    def test_who_does_not_hold_it_gives_it_to_nobody(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        by_ben = {"conversation": self.conversation, "by": self.ben}
+        for refused in (services.hand_back, services.close, control.release):
+            with self.assertRaisesMessage(holding.HeldByOther, "Ana holds"):
+                refused(**by_ben)
+        assert self.handover().holder == self.ana
+        services.close(conversation=self.conversation)  # the customer may
+        assert self.fresh().closed_at
+
+    def test_an_answer_sent_twice_from_one_form_is_said_once(self):
+        form = uuid4()
+        answer = {"conversation": self.conversation, "by": self.ana, "form": form}
+        first = services.reply_as_staff(text="It comes.", **answer)
+        assert services.reply_as_staff(text=" It comes.", **answer) == first
+        assert services.reply_as_staff(text="At six.", **answer) != first  # after going back
+        services.close(conversation=self.conversation)
+        assert services.reply_as_staff(text="It comes.", **answer) == first
+        assert self.conversation.events.filter(role=Role.STAFF).count() == 2
+
     def test_nothing_of_an_ended_conversation_is_taken(self):
         services.close(conversation=self.conversation)
         with self.assertRaises(services.ConversationClosed):
@@ -109,6 +134,18 @@ class TakeControlTests(ControlCase):
         with self.assertRaises(holding.NotHeld):
             control.release(conversation=self.conversation, by=self.ana)
 
+    def test_who_was_answered_waits_anew_once_it_is_put_back(self):
+        control.ask_for_person(conversation=self.conversation)
+        past = timezone.now() - timedelta(hours=1)
+        Handover.objects.update(due_at=past)
+        control.take_control(conversation=self.conversation, by=self.ana)
+        control.release(conversation=self.conversation, by=self.ana)
+        assert self.handover().due_at == past  # nobody has answered yet
+        services.reply_as_staff(conversation=self.conversation, by=self.ana, text="A moment.")
+        control.release(conversation=self.conversation, by=self.ana)
+        assert self.handover().answered_at is None
+        assert self.handover().due_at > timezone.now()
+
     def test_history_of_who_held_it_does_not_change(self):
         control.take_control(conversation=self.conversation, by=self.ana)
         with self.assertRaises(IntegrityError), transaction.atomic():
@@ -127,7 +164,7 @@ class HandBackTests(ControlCase):
     def test_from_the_queue_a_running_answer_goes_on(self):
         turn = self.begin()
         services.ask_for_person(conversation=self.conversation)
-        services.hand_back(conversation=self.conversation)
+        self.back()
         turn.refresh_from_db()
         assert turn.status == TurnStatus.RUNNING
         assert self.fresh().fence == turn.fence
@@ -138,6 +175,20 @@ class HandBackTests(ControlCase):
         control.leave_queue(conversation=self.conversation)
         assert services.begin_turn(self.conversation.pk) is not None
 
+    def test_from_the_queue_a_summary_is_kept_too(self):
+        self.begin()
+        control.take_control(conversation=self.conversation, by=self.ana)
+        control.release(conversation=self.conversation, by=self.ana)
+        self.back(summary="A courier comes tomorrow.")
+        assert self.handover().summary == "A courier comes tomorrow."
+        assert self.handover().summary_source == "staff"
+
+    def test_nothing_ended_is_handed_back(self):
+        services.ask_for_person(conversation=self.conversation)
+        services.close(conversation=self.conversation)
+        with self.assertRaises(services.ConversationClosed):
+            self.back(summary="I refunded it.")
+
     def test_leaving_the_queue_is_for_those_in_it(self):
         assert control.leave_queue(conversation=self.conversation) is None
         control.take_control(conversation=self.conversation, by=self.ana)
@@ -147,7 +198,7 @@ class HandBackTests(ControlCase):
     def test_the_agent_is_shown_what_the_person_did(self):
         self.begin("Where is it?")
         services.reply_as_staff(conversation=self.conversation, by=self.ana, text="Refunded $5.")
-        services.hand_back(conversation=self.conversation, summary="Refunded $5 for the delay.")
+        self.back(summary="Refunded $5 for the delay.")
         turn = self.begin("And tomorrow?")
         lines = [str(line) for line in history.lines_for(turn)]
         assert lines == [
@@ -161,7 +212,7 @@ class HandBackTests(ControlCase):
 
     def test_customers_never_read_the_summary(self):
         services.reply_as_staff(conversation=self.conversation, by=self.ana, text="Hello.")
-        event = services.hand_back(conversation=self.conversation, summary="Difficult customer.")
+        event = self.back(summary="Difficult customer.")
         assert event.data == {"state": "bot"}
         texts = " ".join(str(event.data) + event.text for event in self.conversation.events.all())
         assert "Difficult" not in texts
@@ -169,7 +220,7 @@ class HandBackTests(ControlCase):
     def test_a_summary_too_long_hands_nothing_back(self):
         control.take_control(conversation=self.conversation, by=self.ana)
         with self.assertRaises(Invalid):
-            services.hand_back(conversation=self.conversation, summary="x" * 2001)
+            self.back(summary="x" * 2001)
         assert self.fresh().control == Control.HUMAN
 
 
@@ -223,19 +274,19 @@ class RoundTripTests(ControlCase):
             patch("celery.current_app.send_task") as send,
             self.captureOnCommitCallbacks(execute=True),
         ):
-            event = services.hand_back(conversation=self.conversation)
+            event = self.back()
         assert event.data == {"state": "bot", "owes": True}
         send.assert_called_once_with("dialogues.tasks.answer_conversation", (self.conversation.pk,))
         assert Conversation.objects.unanswered(after_seconds=0).get() == self.conversation
         assert self.answered() == 1
         assert not Conversation.objects.unanswered(after_seconds=0).exists()
         control.take_control(conversation=self.conversation, by=self.ana)
-        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        assert self.back().data == {"state": "bot"}
         assert self.answered() == 0
 
     def test_its_prompt_ends_with_what_was_asked(self):
         self.taken()
-        services.hand_back(conversation=self.conversation)
+        self.back()
         turn = services.begin_turn(self.conversation.pk)
         assert [str(line) for line in history.lines_for(turn)] == ["customer: Where is it?"]
 
@@ -248,47 +299,47 @@ class RoundTripTests(ControlCase):
 
     def test_silenced_twice_it_is_still_answered_once(self):
         self.taken()
-        services.hand_back(conversation=self.conversation)
+        self.back()
         assert services.begin_turn(self.conversation.pk)
         control.take_control(conversation=self.conversation, by=self.ana)
-        services.hand_back(conversation=self.conversation)
+        self.back()
         assert self.answered() == 1
 
     def test_what_was_said_to_a_silent_person_is_answered(self):
         make_release(live=True)
         control.take_control(conversation=self.conversation, by=self.ana)
         say(self.conversation, "Hello?")
-        services.hand_back(conversation=self.conversation)
+        self.back()
         assert self.answered() == 1
 
     def test_never_after_a_person_dealt_with_it(self):
         self.taken()
         services.reply_as_staff(conversation=self.conversation, by=self.ana, text="At the door.")
-        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        assert self.back().data == {"state": "bot"}
         assert self.answered() == 0
 
     def test_a_summary_in_a_persons_words_says_that_it_is_dealt_with(self):
         self.taken()
-        services.hand_back(conversation=self.conversation, summary="I telephoned.")
+        self.back(summary="I telephoned.")
         assert self.answered() == 0
         control.take_control(conversation=self.conversation, by=self.ana)
-        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        assert self.back().data == {"state": "bot"}
 
     def test_it_does_not_of_what_its_writer_had_not_seen(self):
         self.taken()
         seen = say(self.conversation, "Hello?").seq
         say(self.conversation, "And may I pay by card?")
-        told = {"conversation": self.conversation, "summary": "I telephoned."}
-        assert services.hand_back(**told, seen=seen).data == {"state": "bot", "owes": True}
+        told = {"summary": "I telephoned."}
+        assert self.back(**told, seen=seen).data == {"state": "bot", "owes": True}
         assert self.answered() == 1
         control.take_control(conversation=self.conversation, by=self.ana)
         seen = say(self.conversation, "Thanks").seq
-        assert services.hand_back(**told, seen=seen).data == {"state": "bot"}
+        assert self.back(**told, seen=seen).data == {"state": "bot"}
         assert self.answered() == 0
 
     def test_a_drafted_summary_does_not(self):
         self.taken()
-        services.hand_back(conversation=self.conversation, summary="They asked.", source="log")
+        self.back(summary="They asked.", source="log")
         turn = services.begin_turn(self.conversation.pk)
         lines = [str(line) for line in history.lines_for(turn)]
         assert lines == ["customer: Where is it?", 'colleague {} -> {"did": "They asked."}']
@@ -297,7 +348,7 @@ class RoundTripTests(ControlCase):
         self.begin("Where is it?")
         stopping.stop_answer(conversation=self.conversation)
         control.take_control(conversation=self.conversation, by=self.ana)
-        services.hand_back(conversation=self.conversation)
+        self.back()
         assert self.answered() == 0
 
     def test_a_yes_is_not_taken_up_again(self):
@@ -308,5 +359,5 @@ class RoundTripTests(ControlCase):
         say(self.conversation, "yes")
         assert history.answer_by(services.begin_turn(self.conversation.pk))
         control.take_control(conversation=self.conversation, by=self.ana)
-        services.hand_back(conversation=self.conversation)
+        self.back()
         assert history.answer_by(services.begin_turn(self.conversation.pk)) is None

@@ -8,6 +8,7 @@ from django.test import TestCase
 from django.utils import timezone
 
 from dialogues import services
+from dialogues.desk import control
 from dialogues.history import lines_for
 from dialogues.jobs import delegating
 from dialogues.models import Control, SubagentJob, SubagentState
@@ -215,7 +216,6 @@ class TurnOfAJobTests(SubAgentMixin, TestCase):
         assert [str(line) for line in lines_for(turn)][-2] == "customer: Hello?"
         assert services.begin_turn(self.conversation.pk) is None
 
-    def test_no_turn_while_a_person_has_the_conversation(self):
     def news(self):
         """Return what the jobs brought of which the next turn tells, and let it be told."""
         turn = services.begin_turn(self.conversation.pk)
@@ -241,14 +241,34 @@ class TurnOfAJobTests(SubAgentMixin, TestCase):
         factories.say(self.conversation, "Thanks. And now?")
         assert self.news() == []
 
-        services.reply_as_staff(
-            conversation=self.conversation, by=factories.make_user("operator"), text="Hi"
-        )
+    def test_no_turn_while_a_person_has_the_conversation(self):
+        person = factories.make_user("operator")
+        services.reply_as_staff(conversation=self.conversation, by=person, text="Hi")
         do(self.job)
         assert services.begin_turn(self.conversation.pk) is None
         assert told(self.job)[-1][0] == "done"
         assert self.conversation.__class__.objects.get().control == Control.HUMAN
-        services.hand_back(conversation=self.conversation)
+        services.reply_as_staff(conversation=self.conversation, by=person, text="It is ready.")
+        services.hand_back(conversation=self.conversation, by=person)
+        assert services.begin_turn(self.conversation.pk) is None
+
+    def test_what_came_while_a_person_was_silent_is_told_after_the_hand_back(self):
+        person = factories.make_user("operator")
+        services.reply_as_staff(conversation=self.conversation, by=person, text="Hi")
+        do(self.job)
+        event = services.hand_back(conversation=self.conversation, by=person)
+        assert event.data == {"state": "bot", "owes": True}
+        turn = services.begin_turn(self.conversation.pk)
+        last = lines_for(turn)[-1]
+        assert str(last) == 'tested {"order": "GW1001"} -> {"ready": "in 25 minutes"}'
+        assert last.is_news
+        assert services.begin_turn(self.conversation.pk) is None
+
+    def test_a_summary_in_own_words_says_that_the_result_is_dealt_with(self):
+        person = factories.make_user("operator")
+        control.take_control(conversation=self.conversation, by=person)
+        do(self.job)
+        services.hand_back(conversation=self.conversation, by=person, summary="I told them.")
         assert services.begin_turn(self.conversation.pk) is None
 
     def test_the_sweeper_finds_a_result_that_nobody_told(self):

@@ -1,6 +1,6 @@
 """The queue for a person: places, hours, when an answer is due, what the waiting are told."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 from zoneinfo import ZoneInfo
 
@@ -89,6 +89,28 @@ class HoursTests(ControlCase):
         self.shut(self.scene)
         event = control.release(conversation=self.conversation, by=self.ana)
         assert event.data["back_at"] == queueing.standing(self.conversation)["back_at"]
+
+    def told_of_hours(self, at):
+        with (
+            mock.patch.object(queueing.events, "passing", mock.AsyncMock()) as passing,
+            mock.patch.object(queueing.timezone, "now", return_value=at),
+        ):
+            queueing.tell_of_hours()
+        return [(call.args[0], call.args[1]["back_at"]) for call in passing.await_args_list]
+
+    def test_who_waits_is_told_when_people_come_or_go(self):
+        desk = Desk.objects.create(scene=self.scene, time_zone="UTC")
+        OpenPeriod.objects.create(desk=desk, weekday=0, opens="09:00", closes="17:00")
+        control.ask_for_person(conversation=self.conversation)
+        elsewhere = make_conversation(scene=make_scene())
+        control.ask_for_person(conversation=elsewhere)
+        monday, key = datetime(2026, 11, 23, tzinfo=UTC), self.conversation.public_id
+        assert self.told_of_hours(monday.replace(hour=8, minute=59)) == []
+        assert self.told_of_hours(monday.replace(hour=9, minute=1)) == [(key, None)]
+        assert self.told_of_hours(monday.replace(hour=12)) == []
+        assert self.told_of_hours(monday.replace(hour=17)) == [(key, "2026-11-30T09:00:00+00:00")]
+        control.take_control(conversation=self.conversation, by=self.ana)
+        assert self.told_of_hours(monday.replace(hour=17)) == []
 
     def test_a_scene_without_a_desk_has_the_one_of_the_deployment(self):
         desk = self.shut(None)

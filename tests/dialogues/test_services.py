@@ -157,9 +157,10 @@ class BeginTurnTests(TestCase):
 
     def test_nothing_is_begun_while_a_person_has_control_or_after_the_end(self):
         speak(self.conversation)
-        services.reply_as_staff(conversation=self.conversation, by=make_user(), text="I'm here")
+        person = make_user()
+        services.reply_as_staff(conversation=self.conversation, by=person, text="I'm here")
         assert self.begin() is None
-        services.hand_back(conversation=self.conversation)
+        services.hand_back(conversation=self.conversation, by=person)
         services.close(conversation=self.conversation)
         assert self.begin() is None
 
@@ -210,9 +211,10 @@ class ControlTests(TestCase):
         assert self.fresh().fence == 1
 
     def test_handing_back_lets_the_agent_answer_what_is_said_next(self):
-        assert services.hand_back(conversation=self.conversation) is None
+        assert services.hand_back(conversation=self.conversation, by=self.staff) is None
         services.reply_as_staff(conversation=self.conversation, by=self.staff, text="Hello")
-        assert services.hand_back(conversation=self.conversation).data == {"state": "bot"}
+        event = services.hand_back(conversation=self.conversation, by=self.staff)
+        assert event.data == {"state": "bot"}
         speak(self.conversation)
         assert services.begin_turn(self.conversation.pk).fence == 2
 
@@ -252,9 +254,10 @@ class UnansweredTests(TestCase):
 
     def test_what_a_person_answered_stays_answered_after_handing_back(self):
         say(self.conversation, "Hello?", at=self.past)
-        services.reply_as_staff(conversation=self.conversation, by=make_user(), text="Hi")
+        person = make_user()
+        services.reply_as_staff(conversation=self.conversation, by=person, text="Hi")
         assert not self.found()
-        services.hand_back(conversation=self.conversation)
+        services.hand_back(conversation=self.conversation, by=person)
         assert services.begin_turn(self.conversation.pk) is None
 
     def test_ended_conversations_stay_silent(self):

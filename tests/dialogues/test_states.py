@@ -100,7 +100,7 @@ class Talk(RuleBasedStateMachine):
         if then == "customer goes back":
             control.leave_queue(conversation=self.conversation)
         elif then == "staff hands back" and self.fresh().control == Control.QUEUED:
-            services.hand_back(conversation=self.conversation)
+            services.hand_back(conversation=self.conversation, by=self.staff[0])
 
     @precondition(lambda self: len(self.said) > 4)
     @rule()
@@ -202,10 +202,10 @@ class Talk(RuleBasedStateMachine):
                 case "release":
                     control.release(conversation=talk, by=person)
                 case "hand back":
-                    services.hand_back(conversation=talk)
+                    services.hand_back(conversation=talk, by=person)
                 case _:
                     held = self.fresh().control == Control.HUMAN
-                    services.hand_back(conversation=talk, summary="Looked into it.")
+                    services.hand_back(conversation=talk, by=person, summary="Looked into it.")
                     self.dealt_with |= set(self.said) if held else set()
 
     @invariant()
