@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from celery import current_app
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from dialogues.models import (
@@ -38,6 +39,10 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 120  # longer than the model takes to word a message
 TALKING = timedelta(minutes=5)  # until it is tried again while a person talks
 ANSWERING = timedelta(seconds=20)  # until it is tried again while the agent answers
+YIELDING = timedelta(seconds=5)  # until it is tried again while a weightier one is decided
+# A weightier one is waited for from so long before it is due, since what waits together is not
+# due to the second, until so long after: then nobody gets it done.
+SOON, PATIENCE = timedelta(seconds=30), timedelta(minutes=5)
 SENT_AT_ONCE = 200
 
 
@@ -142,6 +147,7 @@ def look(decision: ProactiveDecision) -> Verdict:
         or _unwanted(event)
         or _too_often(decision, rules, now)
         or _quiet(event, rules, now)
+        or _outweighed(decision, now)
     )
     if refused:
         return refused
@@ -178,11 +184,7 @@ def _unwanted(event: BusinessEvent) -> Verdict | None:
 
 
 def _too_often(decision: ProactiveDecision, rules: Rules, now: datetime) -> Verdict | None:
-    theirs = ProactiveDecision.objects.filter(
-        at_site(decision.event.site_id, "event__site"),
-        customer_ref=decision.customer_ref,
-        outcome__in=TOLD_OR_HELD,
-    )
+    theirs = _of_customer(decision).filter(outcome__in=TOLD_OR_HELD)
     since = now - timedelta(hours=decision.version.cooldown_hours)
     if theirs.filter(policy=decision.policy_id, decided_at__gt=since).exists():
         hours = decision.version.cooldown_hours
@@ -190,6 +192,23 @@ def _too_often(decision: ProactiveDecision, rules: Rules, now: datetime) -> Verd
     if theirs.filter(decided_at__gt=now - timedelta(days=rules.days)).count() < rules.most:
         return None
     return Verdict(Outcome.CAPPED, f"{rules.most} messages within {rules.days} days are enough.")
+
+
+def _of_customer(decision: ProactiveDecision) -> QuerySet[ProactiveDecision]:
+    site = at_site(decision.event.site_id, "event__site")
+    return ProactiveDecision.objects.filter(site, customer_ref=decision.customer_ref)
+
+
+def _outweighed(decision: ProactiveDecision, now: datetime) -> Verdict | None:
+    """Let what weighs more come first, where perhaps only one may be told."""
+    others = _of_customer(decision).filter(
+        outcome=Outcome.WAITING,
+        version__priority__gt=decision.version.priority,
+        due_at__range=(now - PATIENCE, now + SOON),
+    )
+    if not others.exists():
+        return None
+    return Verdict(Outcome.WAITING, "A weightier message comes first.", now + YIELDING)
 
 
 def _quiet(event: BusinessEvent, rules: Rules, now: datetime) -> Verdict | None:
