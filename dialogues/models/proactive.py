@@ -97,6 +97,12 @@ class ProactivePolicyQuerySet(models.QuerySet["ProactivePolicy"]):
         mine = Q(version__scene__isnull=True) | Q(version__scene__members__pk=user.pk)
         return self.filter(mine).distinct()
 
+    def editable_by(self, user: AnyUser) -> Self:
+        """Keep what the user may change: what concerns every scene is for those who see all."""
+        if sees_every_scene(user):
+            return self
+        return self.filter(version__scene__in=Scene.objects.visible_to(user))
+
     def for_event(self, event: BusinessEvent) -> Self:
         """Keep the active ones of the event's type and scene, the most important first."""
         scenes = Q(version__scene=None) | Q(version__scene=event.scene_id)

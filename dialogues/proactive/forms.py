@@ -13,7 +13,7 @@ from dialogues.models import Outcome, ProactiveDecision, ProactivePolicy, Proact
 from dialogues.proactive import policies
 from dialogues.proactive.conditions import FIELD, OPERATORS, read_value
 from knowledge.models import Scene
-from wowconsole.roles import AnyUser
+from wowconsole.roles import AnyUser, sees_every_scene
 
 CONTROL, SELECT = {"class": "form-control"}, {"class": "form-select"}
 MOST_CONDITIONS, SPARE = 8, 2
@@ -78,6 +78,7 @@ class PolicyForm(forms.ModelForm[ProactiveVersion]):
     ) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.policy = policy
+        self._limit_scenes(user)  # before anything asks for errors
         for name in ("valid_from", "valid_until"):
             self.fields[name].help_text = f"May be empty. Times are {settings.TIME_ZONE}."
         for name, field in self.fields.items():
@@ -85,9 +86,14 @@ class PolicyForm(forms.ModelForm[ProactiveVersion]):
             field.widget.attrs.update(SELECT if is_choice else CONTROL)
             if field.help_text or name in self.errors:
                 field.widget.attrs["aria-describedby"] = f"id_{name}_helptext"
+
+    def _limit_scenes(self, user: AnyUser) -> None:
+        """Offer the user's scenes; what concerns every scene is for those who see all."""
         scene = self.fields["scene"]
         assert isinstance(scene, forms.ModelChoiceField)  # noqa: S101 (tells mypy)
-        scene.queryset, scene.empty_label = Scene.objects.visible_to(user), "Every scene"
+        sees_all = sees_every_scene(user)
+        scene.queryset, scene.required = Scene.objects.visible_to(user), not sees_all
+        scene.empty_label = "Every scene" if sees_all else "One of your scenes"
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

@@ -5,12 +5,13 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from dialogues.models import FollowUp, Outcome, ProactivePolicy
+from dialogues.models.proactive import ProactivePolicyQuerySet
 from dialogues.proactive import charts, contact, policies
 from dialogues.proactive.conditions import in_words
 from dialogues.proactive.effect import effect_of
@@ -23,20 +24,20 @@ from dialogues.proactive.forms import (
 )
 from dialogues.proactive.rehearsing import Rehearsal, rehearse
 from wowconsole.http import UserRequest, render_page
-from wowconsole.roles import requires
+from wowconsole.roles import requires, sees_every_scene
 
 DECISIONS_PER_PAGE = 25
 PROMISES_SHOWN = 20
 FORM = "dialogues/proactive_form.html"
 
 
-def _policies(request: UserRequest) -> QuerySet[ProactivePolicy]:
+def _policies(request: UserRequest) -> ProactivePolicyQuerySet:
     visible = ProactivePolicy.objects.visible_to(request.user)
     return visible.select_related("version__scene", "version__created_by")
 
 
-def _policy(request: UserRequest, public_id: UUID) -> ProactivePolicy:
-    return get_object_or_404(_policies(request), public_id=public_id)
+def _editable(request: UserRequest, public_id: UUID) -> ProactivePolicy:
+    return get_object_or_404(_policies(request).editable_by(request.user), public_id=public_id)
 
 
 @require_GET
@@ -57,7 +58,7 @@ def proactive_list(request: UserRequest) -> HttpResponse:
 @require_GET
 @requires("dialogues.read")
 def proactive_detail(request: UserRequest, public_id: UUID) -> HttpResponse:
-    policy = _policy(request, public_id)
+    policy = get_object_or_404(_policies(request), public_id=public_id)
     version = policy.version
     form = LedgerFilterForm(request.GET)
     seen = policy.decisions.visible_to(request.user)
@@ -67,6 +68,7 @@ def proactive_detail(request: UserRequest, public_id: UUID) -> HttpResponse:
     context = {
         "policy": policy,
         "version": version,
+        "is_own": sees_every_scene(request.user) or bool(version and version.scene_id),
         "conditions": [in_words(row) for row in version.conditions] if version else [],
         "form": form,
         "page": page,
@@ -85,7 +87,7 @@ def proactive_new(request: UserRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @requires("agents.write")
 def proactive_edit(request: UserRequest, public_id: UUID) -> HttpResponse:
-    return _edit(request, _policy(request, public_id))
+    return _edit(request, _editable(request, public_id))
 
 
 def _edit(request: UserRequest, policy: ProactivePolicy | None) -> HttpResponse:
@@ -135,7 +137,7 @@ def _save(
 @requires("agents.write")
 def proactive_switch(request: UserRequest, public_id: UUID) -> HttpResponse:
     """Let a policy speak, or pause it."""
-    policy = _policy(request, public_id)
+    policy = _editable(request, public_id)
     active = request.POST.get("active") == "true"
     policies.set_active(policy, active=active)
     messages.success(request, "It speaks from now on." if active else "Paused.")

@@ -108,7 +108,7 @@ class DetailTests(TestCase):
 @override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
 class FormTests(TestCase):
     def setUp(self):
-        self.client.force_login(make_user("approver"))
+        self.client.force_login(make_user("admin"))
 
     def post(self, url=f"{LIST}new/", **fields):
         return self.client.post(url, {key: v for key, v in (FORM | fields).items() if v != ""})
@@ -146,6 +146,13 @@ class FormTests(TestCase):
             ({"stale_minutes": "0"}, "must not be stale"),
             ({"promise": "Soon."}, "needs the minutes"),
             ({"holdout_percent": "60"}, "Hold out at most half"),
+            ({"cooldown_hours": "99999999"}, "less than or equal to 87600"),
+            ({"contact_hours": "0"}, "greater than or equal to 1"),
+            ({"contact_hours": "99999999"}, "less than or equal to 32767"),
+            ({"delay_minutes": "99999999"}, "less than or equal to 5256000"),
+            ({"stale_minutes": "99999999"}, "less than or equal to 5256000"),
+            ({"promise": "Soon.", "promise_minutes": "99999999"}, "less than or equal to 5256000"),
+            ({"priority": "-99999"}, "greater than or equal to -32768"),
             ({"conditions-0-field": "a b"}, "Write a field as"),
             ({"name": ""}, "This field is required"),
         ):
@@ -154,6 +161,27 @@ class FormTests(TestCase):
             self.assertContains(page, words, status_code=422)
         make_policy(name="Late orders")
         self.assertContains(self.post(), "Another policy has this name", status_code=422)
+
+    def test_what_concerns_every_scene_is_for_who_sees_them_all(self):
+        scene = make_scene()
+        self.client.force_login(make_user("approver", [scene]))
+        assert self.post().status_code == 422  # without a scene
+        assert self.post(scene=make_scene().pk).status_code == 422
+        self.assertNotContains(self.client.get(f"{LIST}new/"), "Every scene")
+        mine = self.post(scene=scene.pk)
+        self.assertRedirects(mine, ProactivePolicy.objects.get().get_absolute_url())
+        everywhere = make_policy()
+        url = everywhere.get_absolute_url()
+        page = self.client.get(url)
+        self.assertNotContains(page, "Pause")
+        self.assertNotContains(page, "Edit")
+        assert self.client.get(f"{url}edit/").status_code == 404
+        refused = self.post(f"{url}edit/", expected=1, name=everywhere.name, scene=scene.pk)
+        assert refused.status_code == 404
+        assert self.client.post(f"{url}switch/", {"active": "false"}).status_code == 404
+        everywhere.refresh_from_db()
+        assert everywhere.is_active
+        assert everywhere.versions.count() == 1
 
     def test_only_who_may_writes(self):
         self.client.force_login(make_user("operator"))
