@@ -1,6 +1,7 @@
 """The customer's page, event by event: what comes late, twice, or from others than expected."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -148,6 +149,62 @@ class TestQueue:
         expect(place).to_have_text("You are next.")
         chat.tell("control", state="human", seq=5)
         expect(place).to_be_empty()
+
+
+class TestLongPoll:
+    PORTAL = {"status": 502, "content_type": "text/html", "body": "<h1>Bad gateway</h1>"}
+
+    @pytest.fixture
+    def polls(self, chat):
+        """Let no socket through. `portals`: how many polls get a proxy's page."""
+        self.messages, self.portals = [], 0
+        chat.say(ASKED, 1)
+        chat.page.route("**/frames/", self.take)
+        chat.page.route("**/events/?*", self.poll)
+        chat.page.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
+        chat.page.reload()
+        expect(chat.page.locator("#link")).to_contain_text("slow connection", timeout=10_000)
+        return chat
+
+    def take(self, route):
+        """Acknowledge frames; the first message gets a proxy's page."""
+        frame = route.request.post_data_json
+        if frame["type"] == "message":
+            self.messages.append(frame["text"])
+        if self.messages == ["First"]:
+            route.fulfill(**self.PORTAL)
+        else:
+            ack = {"type": "ack", "client_id": frame.get("client_id"), "seq": 2}
+            route.fulfill(json=ack)
+
+    def poll(self, route):
+        if self.portals:
+            self.portals -= 1
+            route.fulfill(**self.PORTAL | {"status": 200})
+        else:
+            time.sleep(0.05)
+            route.fulfill(json={"events": [], "after": 1})
+
+    def sent(self, chat, text, times=1):
+        chat.page.locator("#text").fill(text)
+        chat.page.keyboard.press("Enter")
+        for _ in range(500):
+            if self.messages.count(text) == times:
+                return
+            chat.page.wait_for_timeout(20)
+        raise AssertionError(f"posted: {self.messages}")
+
+    def test_a_page_of_a_proxys_silences_nothing(self, polls):
+        self.sent(polls, "First", times=2)  # what got no answer is sent again
+        self.sent(polls, "Second")
+
+    def test_a_page_in_place_of_the_events_is_no_answer(self, polls):
+        self.portals = 3
+        for _ in range(100):
+            polls.page.wait_for_timeout(50)
+            if not self.portals:
+                break
+        self.sent(polls, "Second")
 
 
 class TestSurvey:

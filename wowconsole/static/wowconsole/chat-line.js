@@ -147,37 +147,43 @@ export class Line {
     return fetch(`${this.sessions}${this.session.id}/${path}`, { headers, ...options });
   }
 
-  events(after, wait, signal) {
-    return this.call(`events/?after=${after}&wait=${wait}`, { signal });
+  // What is newer; no `events` without an answer of the console's own: a proxy's page is none.
+  async events(after, wait, signal) {
+    try {
+      const answer = await this.call(`events/?after=${after}&wait=${wait}`, { signal });
+      return { status: answer.status, events: answer.ok && (await answer.json()).events };
+    } catch {
+      return {};
+    }
   }
 
   // Say whether the line is up by polling now, or over: then there is nothing to try again.
   // A server that answers for the first time was only away: the socket gets one more try.
   async poll() {
-    const answer = await this.events(this.view.position(), 0).catch(() => null);
-    if (answer?.status === 404) {
+    const { status, events } = await this.events(this.view.position(), 0);
+    if (status === 404) {
       this.end("gone");
       return true;
     }
     const answeredBefore = this.reached;
-    this.reached = Boolean(answer?.ok);
+    this.reached = Boolean(events);
     if (!this.reached) return false;
     this.pause = FIRST_PAUSE;
     if (!answeredBefore) return false;
     const polling = this.polling = new AbortController();
     this.view.state("polling");
     this.flush();
-    await this.take(answer);
+    this.take(events);
     this.follow(polling, Date.now() + POLLING_MS);
     return true;
   }
 
   async follow(polling, until) {
     while (this.polling === polling && Date.now() < until) {
-      const answer = await this.events(this.view.position(), POLL_SECONDS, polling.signal).catch(() => null);
+      const { events } = await this.events(this.view.position(), POLL_SECONDS, polling.signal);
       if (this.polling !== polling) return;
-      if (!answer?.ok) break;
-      await this.take(answer);
+      if (!events) break;
+      this.take(events);
       if (this.unsent) this.flush();
       this.unsent = false;
     }
@@ -188,13 +194,13 @@ export class Line {
     this.connect();
   }
 
-  async take(answer) {
-    for (const event of (await answer.json()).events) this.view.receive(event);
+  take(events) {
+    for (const event of events) this.view.receive(event);
   }
 
   async post(frame) {
     const answer = await this.call("frames/", { method: "POST", body: JSON.stringify(frame), keepalive: true })
-      .then((response) => response.json(), () => null);
+      .then((response) => response.json()).catch(() => null);
     if (answer?.type) this.view.receive(answer);
     if (answer) return;
     this.unsent = true; // a message is in the outbox; the others wait here
@@ -246,7 +252,7 @@ export class Line {
     const answer = await this.ask(this.view.request())
       .catch(() => { throw new Error(navigator.onLine ? "unreachable" : "offline"); });
     if ([400, 403, 422].includes(answer.status)) this.over = true; // saying it again won't help
-    if (!answer.ok) throw new Error(await why(answer));
+    if (answer.status !== 201) throw new Error(await why(answer)); // a proxy's page has another
     await this.begin(answer);
   }
 

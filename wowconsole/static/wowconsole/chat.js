@@ -228,8 +228,8 @@ $("again").addEventListener("click", () => {
   location.reload();
 });
 $("earlier").addEventListener("click", async () => {
-  const answer = await line.events(log.goBack(), 0).catch(() => null);
-  if (answer?.ok) (await answer.json()).events.forEach(receive);
+  const { events } = await line.events(log.goBack(), 0);
+  events?.forEach(receive);
 });
 
 files.wire(line, (text, failure) => {
