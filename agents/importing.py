@@ -16,7 +16,6 @@ from wowconsole.errors import Invalid, Refused
 
 KEY_ARGUMENTS = ("idempotency_key", "idempotencyKey")
 SERVER_FIELDS = ("url", "token_setting", "timeout_seconds", "is_active")
-LONGEST_QUESTION = 200  # characters
 
 
 class NotOffered(Refused):
@@ -120,7 +119,7 @@ def _adopt(tool: Tool, server: MCPServer, offered: Definition, *, by: User, note
     if tool.description in {"", earlier}:  # a person's own words stay
         tool.description = _description(offered)
     tool.parameters, tool.key_argument = _parameters(tool, offered)
-    tool.confirmation = tool.confirmation or _question(offered, tool.parameters)
+    tool.confirmation = tool.confirmation or _question(offered)
     tool.approved, tool.pin = offered, mcp_calling.pin(server, offered)
     tool.held_at, tool.offered = None, None
     if tool.pk:
@@ -151,21 +150,17 @@ def _parameters(tool: Tool, offered: Definition) -> tuple[dict[str, Any], str]:
     return {**schema, "properties": rest, "required": required}, key
 
 
-def _question(offered: Definition, parameters: dict[str, Any]) -> str:
+def _question(offered: Definition) -> str:
     """Ask before whatever the server does not call read-only; a person may word it better.
 
-    The question names what must be given, so that the customer knows what the yes is to.
+    Whatever is sent is added to it when it is asked.
     """
     annotations = offered.get("annotations") or {}
     if annotations.get("readOnlyHint") is True:
         return ""
     title = offered.get("title") or annotations.get("title") or offered["name"].replace("_", " ")
     title = re.sub(r"[{}\s]+", " ", title).strip()
-    question = f"Shall I do this, {title[:150]}?"
-    for name in parameters.get("required", []):
-        longer = f"{question[:-1]}{',' if '{' in question else ':'} {{{name}}}?"
-        question = longer if len(longer) <= LONGEST_QUESTION else question
-    return question
+    return f"Shall I do this, {title[:150]}?"
 
 
 def _free_name(server: MCPServer, name: str) -> str:

@@ -175,7 +175,7 @@ async def _act(turn: Running, action: DialogueAction, step: Step) -> AsyncIterat
         yield step
         yield _asking(turn, action)
         return
-    async for happening in _call(turn, action, step, action.reply):
+    async for happening in _call(turn, action, step):
         yield happening
 
 
@@ -215,10 +215,10 @@ def _withdrawn(turn: Running) -> list[Delta]:
     return [Delta("", withdraws=True)] if shown else []
 
 
-async def _call(
-    turn: Running, action: DialogueAction, step: Step, detail: str
-) -> AsyncIterator[Happening]:
-    yield Calling(action.name, detail)
+async def _call(turn: Running, action: DialogueAction, step: Step) -> AsyncIterator[Happening]:
+    """Make a call, said in the tool's own words: what a model writes beside one has no source."""
+    words = turn.tools[action.name].description
+    yield Calling(action.name, words[:1].upper() + words[1:])
     await acting.call(turn, action, step)
     yield step
     yield Called(action.name, action.arguments, step.result or {})
@@ -229,7 +229,7 @@ async def _call_confirmed(turn: Running) -> AsyncIterator[Happening]:
     call = turn.context.confirmed
     if call is None or call.name not in turn.tools:
         return
-    action = DialogueAction(call.name, "", "The customer agreed", arguments=call.arguments)
+    action = DialogueAction(call.name, "", confirming.AGREED, arguments=call.arguments)
     async for happening in _call_unasked(turn, action):
         yield happening
 
@@ -237,8 +237,7 @@ async def _call_confirmed(turn: Running) -> AsyncIterator[Happening]:
 async def _call_unasked(turn: Running, action: DialogueAction) -> AsyncIterator[Happening]:
     """Make a call that no model chose."""
     step = Step([], output=action.as_json(), action=action.as_dict())
-    detail = turn.tools[action.name].description.capitalize()
-    async for happening in _call(turn, action, step, detail):
+    async for happening in _call(turn, action, step):
         yield happening
 
 

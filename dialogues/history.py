@@ -120,7 +120,7 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
         return None  # it came before the question, or was answered with something else
     texts = list(said.values_list("text", flat=True))
     call = Call(**asking.output["pending"])
-    agreed, declined = all(says_yes(text, call.name) for text in texts), all(map(says_no, texts))
+    agreed, declined = all(says_yes(text, call) for text in texts), all(map(says_no, texts))
     if not texts or agreed == declined or _is_void(question, messages):
         return None
     return call, agreed

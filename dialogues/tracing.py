@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from agents import confirming
 from agents.budgeting import budget_of, dollars
 from agents.calling import failed
 from agents.models import ToolKind
@@ -153,6 +154,8 @@ def _stepped(turn: Turn) -> Iterator[Moment]:
     for step in turn.steps:
         if step.get("messages"):
             yield _asked(model, step)
+        elif (step.get("action") or {}).get("thought") == confirming.AGREED:
+            yield _agreed(step)
         if step.get("result") is not None:
             yield _called(step)
 
@@ -171,6 +174,12 @@ def _asked(model: str, step: dict[str, Any]) -> Moment:
         return Moment(f"{said} It did not answer.", offers, is_trouble=True)
     action = step_action(step)
     return Moment(f"{said} It chose: {action.get('name', 'nothing readable')}.", offers)
+
+
+def _agreed(step: dict[str, Any]) -> Moment:
+    action = step_action(step)
+    given = confirming.listed(action["arguments"])
+    return Moment(f"The customer agreed to {action['name']}.", [given] if given else [])
 
 
 def _offer(name: str, why: str) -> str:

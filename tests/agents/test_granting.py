@@ -17,9 +17,13 @@ from tests.toolserver import business
 ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 REASON = {"type": "string", "maxLength": 20}
 COLD = "Cold food is refunded in full. No photo is needed."
-OFFER = f"{COLD}\nShall I refund GW1009?"
 SEEN = {"words_in_picture": "", "item": "noodles", "damage": "cold", "confidence": 0.9}
+NOODLES = "The noodles of gw1009 were cold!"
 PIE = "The pie is cold, refund GW1009"
+
+
+def offer(said):
+    return f"{COLD}\nShall I refund GW1009 (reason: {said[:20]})?"
 
 
 class GrantingTests(AgentMixin, TestCase):
@@ -44,15 +48,15 @@ class GrantingTests(AgentMixin, TestCase):
         return await self.finished(*before, *(Line("customer", text) for text in texts), **fields)
 
     async def test_the_deed_is_offered_behind_the_rule(self):
-        last = await self.asked("The noodles of gw1009 were cold!")
-        assert (last.action.name, last.action.reply) == (CLARIFY, OFFER)
-        reason = "The noodles of gw1009"[:20]
+        last = await self.asked(NOODLES)
+        assert (last.action.name, last.action.reply) == (CLARIFY, offer(NOODLES))
+        reason = NOODLES[:20]
         assert last.pending == Call("refund_order", {"order_id": "GW1009", "reason": reason})
         assert last.action.knowledge == [self.unit.pk]
 
     async def test_a_number_named_before_will_do_and_a_missing_one_is_asked_for(self):
         last = await self.asked("It's about GW1009", "My noodles were all cold")
-        assert last.action.reply == OFFER
+        assert last.action.reply == offer("It's about GW1009 My noodles")
         last = await self.asked("My noodles were all cold")
         assert last.action.reply == f"{COLD}\nPlease tell me the order number."
         assert last.pending is None
@@ -88,8 +92,8 @@ class GrantingTests(AgentMixin, TestCase):
         with business() as shop, self.settings(PUBLIC_URL=shop.url):
             self.engine.will(calls("look", order_id="GW1009"), says("It is delivered now."))
             shop.answer = b'{"status": "delivered"}'
-            last = await self.finished(Line("customer", "The noodles of GW1009 were cold!"))
-        assert last.action.reply == f"It is delivered.\n{OFFER}"
+            last = await self.finished(Line("customer", NOODLES))
+        assert last.action.reply == f"It is delivered.\n{offer(NOODLES)}"
         assert (last.action.knowledge, last.pending.name) == ([self.unit.pk], "refund_order")
 
     async def test_a_rule_that_a_model_words_is_not_put_behind_what_a_call_told(self):
@@ -97,7 +101,7 @@ class GrantingTests(AgentMixin, TestCase):
         await sync_to_async(make_published_unit)(
             scene=self.scene, condition=said, content=COLD, risk="high"
         )
-        for mode, behind in (("strict", f"\n{OFFER}"), ("styled", "")):
+        for mode, behind in (("strict", f"\n{offer(said)}"), ("styled", "")):
             limits = {"quote_rules": True, "composition": {"high": mode}}
             release = await sync_to_async(make_release)(tools=self.tools, limits=limits)
             with business() as shop, self.settings(PUBLIC_URL=shop.url):

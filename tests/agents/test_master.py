@@ -48,7 +48,7 @@ class LoopTests(EngineMixin, TestCase):
         names = ["Thinking", "Calling", "Step", "Called", "Step", "Finished"]
         assert self.names(happenings) == names
         calling = next(one for one in happenings if isinstance(one, master.Calling))
-        assert (calling.name, calling.detail) == ("look_up", "Let me see.")
+        assert (calling.name, calling.detail) == ("look_up", "Does something")
         said = "".join(one.text for one in happenings if isinstance(one, master.Delta))
         assert said == "On the way."  # and nothing of "Let me see."
 

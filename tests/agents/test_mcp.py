@@ -213,7 +213,7 @@ class ImportTests(ServerTestCase):
 
     def test_what_may_change_things_asks_first(self):
         [tool] = self.take("cancel")
-        assert tool.confirmation == "Shall I do this, cancel: {order_id}?"
+        assert tool.confirmation == "Shall I do this, cancel?"
 
     def test_twice_is_once(self):
         self.take("look_up")

@@ -106,7 +106,7 @@ class OfferTests(EngineMixin, TestCase):
         happenings = await self.answered("I want my money back for GW1002")
         assert "refund_order" in self.schema()
         assert "cancel_order" not in self.schema()
-        assert happenings[-1].action.reply == "Shall I refund order GW1002?"
+        assert happenings[-1].action.reply == "Shall I refund order GW1002 (reason: cold)?"
         assert happenings[-1].pending
         step = next(one for one in happenings if isinstance(one, master.Step))
         assert step.offers["refund_order"] == "the customer said “my money”"

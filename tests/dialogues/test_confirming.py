@@ -6,7 +6,7 @@ from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
 from agents.confirming import LEFT, says_no
-from dialogues import answering, services
+from dialogues import answering, services, tracing
 from dialogues.chat import stopping
 from dialogues.models import EventKind, Role, Turn
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
@@ -58,6 +58,17 @@ class ConfirmationTests(EngineMixin, TestCase):
         turn = await Turn.objects.alatest("pk")
         assert turn.steps[0]["result"] == {"status": "on the way"}
         assert "cancel {" in turn.steps[1]["messages"][1]["content"]
+
+    async def test_why_it_was_done_names_what_the_customer_agreed_to(self):
+        conversation = await self.asked()
+        await self.says(conversation, "Yes, cancel the order")
+        turn = await Turn.objects.alatest("pk")
+        told = await sync_to_async(tracing.story)(turn, [], tracing.Asked(["Yes"], []))
+        agreed = next(each for each in told if "agreed" in each.text)
+        assert (agreed.text, agreed.details) == (
+            "The customer agreed to cancel.",
+            ["order id: GW1001"],
+        )
 
     async def test_anything_else_calls_nothing_and_a_later_yes_is_too_late(self):
         conversation = await self.asked()
