@@ -41,13 +41,20 @@ from wowconsole.roles import can
 
 
 @transaction.atomic
-def ask_for_person(*, conversation: Conversation) -> Event | None:
-    """Put the conversation in the queue for a person; return None if it is there already."""
+def ask_for_person(*, conversation: Conversation, by_customer: bool = False) -> Event | None:
+    """Put the conversation in the queue for a person; return None if it is there already.
+
+    Args:
+        by_customer: they asked for it; else it is we who can't go on, or broke a promise.
+    """
     conversation = _locked(conversation)
     if conversation.control != Control.BOT or conversation.closed_at:
         return None
     handover_of(conversation)
-    event = _change_control(conversation, Control.QUEUED, **queueing.absence(conversation.scene))
+    told = queueing.absence(conversation.scene)
+    if by_customer:
+        told["by_customer"] = True
+    event = _change_control(conversation, Control.QUEUED, **told)
     queueing.tell(conversation.scene, conversation)
     return event
 

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
 from dialogues.desk import drafting, queueing
 from dialogues.models import (
     CannedReply,
     Channel,
+    Control,
     Conversation,
     Draft,
     DraftKind,
@@ -18,6 +21,7 @@ from dialogues.models import (
     EventKind,
     FollowUp,
     Handover,
+    Role,
     name_of,
 )
 from dialogues.presenting import Entry
@@ -43,6 +47,7 @@ class Row:
     place: int | None = None  # in the queue, from 1
     last: Event | None = None  # the newest message
     broken: list[FollowUp] = field(default_factory=list)  # promises that came due unkept
+    is_unanswered: bool = False  # whose holder owes a next word for too long
 
 
 def inbox(user: User, view: str) -> QuerySet[Conversation]:
@@ -57,7 +62,7 @@ def inbox(user: User, view: str) -> QuerySet[Conversation]:
 
 
 def rows(conversations: Sequence[Conversation]) -> list[Row]:
-    """Add what the inbox shows of a page of conversations, in four queries."""
+    """Add what the inbox shows of a page of conversations, in a few queries for all of them."""
     found = {conversation.pk: Row(conversation) for conversation in conversations}
     open_ones = Handover.objects.open().filter(conversation__in=found)
     handovers = list(open_ones.select_related("holder", "conversation"))
@@ -70,7 +75,21 @@ def rows(conversations: Sequence[Conversation]) -> list[Row]:
         found[event.conversation_id].last = event
     for promise in FollowUp.objects.broken().filter(conversation__in=found):
         found[promise.conversation_id].broken.append(promise)
+    _mark_unanswered(found.values())
     return list(found.values())
+
+
+def _mark_unanswered(rows: Iterable[Row]) -> None:
+    """Mark whose holder lets them wait for longer than a first answer may take."""
+    last = [
+        (row, row.last)
+        for row in rows
+        if row.conversation.control == Control.HUMAN and row.last and row.last.role == Role.CUSTOMER
+    ]
+    scenes = {row.conversation.scene for row, _ in last}
+    desks = {scene: queueing.desk_of(scene) for scene in scenes}
+    for row, said in last:
+        row.is_unanswered = queueing.due_by(desks[row.conversation.scene], said.at) < timezone.now()
 
 
 def following(user: User, after: Conversation | None = None) -> Conversation | None:
@@ -139,21 +158,38 @@ def live(conversation: Conversation, user: User) -> dict[str, Any]:
         "is_mine": bool(handover and handover.holder == user),
         "holder": name_of(handover.holder) if handover and handover.holder else "",
         "stamp": stamp(conversation),
+        "held": _held(conversation, handover),
+    }
+
+
+def _held(conversation: Conversation, handover: Handover | None) -> str:
+    """Return a text that changes whenever what people may do would."""
+    holder = handover.holder_id if handover else None
+    return f"{'closed' if conversation.closed_at else conversation.control}-{holder}"
+
+
+def controls(conversation: Conversation, user: User) -> dict[str, Any]:
+    """Return what people need to hand the conversation on."""
+    drafts = [newest_draft(conversation, user, kind) for kind in DraftKind.values]
+    return {
+        "colleagues": colleagues(conversation),
+        "drafts": {draft.kind: draft for draft in drafts if draft},
+        "summary": drafting.summary_from_log(conversation),
     }
 
 
 def page(conversation: Conversation, user: User) -> dict[str, Any]:
     """Return all that the page of one conversation shows."""
-    drafts = [newest_draft(conversation, user, kind) for kind in DraftKind.values]
-    shown = live(conversation, user)
+    shown = live(conversation, user) | controls(conversation, user)
     if any(line.event.data.get("attachments") for line in shown["said"]):
         shown["evidence"] = conversation.attachments.exclude(evidence=None)
     return shown | {
         "notes": conversation.notes.select_related("author"),
         "canned": canned(conversation),
-        "colleagues": colleagues(conversation),
-        "drafts": {draft.kind: draft for draft in drafts if draft},
-        "log_summary": drafting.summary_from_log(conversation),
+        "form_id": uuid4(),  # sent twice, it is one answer
+        "staff_seq": max(
+            (line.event.seq for line in shown["said"] if line.side == "staff"), default=0
+        ),
         "accepted": ",".join(sort.content_type.partition(";")[0] for sort in TAKEN),
         "handovers": conversation.handovers.exclude(summary="").select_related("holder"),
     }

@@ -38,7 +38,11 @@ def desk_of(scene: Scene | None) -> Desk | None:
 
 def due_at(scene: Scene | None, since: datetime) -> datetime:
     """Return by when a person should answer who was asked for at `since`."""
-    desk = desk_of(scene)
+    return due_by(desk_of(scene), since)
+
+
+def due_by(desk: Desk | None, since: datetime) -> datetime:
+    """Return by when the people of a desk should answer what was said at `since`."""
     minutes = desk.answer_minutes if desk else ANSWER_MINUTES
     return hours_of(desk).add_minutes(since, minutes)
 

@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from dialogues.chat import surveying
@@ -20,6 +21,7 @@ from dialogues.desk.presenting import (
     NOTHING,
     VIEWS,
     WAITING,
+    controls,
     following,
     inbox,
     live,
@@ -71,17 +73,25 @@ def _back(conversation: Conversation) -> HttpResponse:
 
 
 @require_GET
+@never_cache  # going back shows no form that was sent
 @requires("dialogues.reply")
 def desk(request: UserRequest, public_id: UUID) -> HttpResponse:
     """One conversation; an open page asks with the stamp it shows and gets 204 if that holds."""
     conversation = _conversation(request, public_id)
     if wants_partial(request):
-        context = live(conversation, request.user)
-        if context["stamp"] == request.GET.get("seen"):
-            return HttpResponse(status=204)
-        return render(request, f"{DESK}#live", context | {"swaps": True})
+        return _news(request, conversation)
     context = page(conversation, request.user)
     return render(request, DESK, context | _prefilled(request, context))
+
+
+def _news(request: UserRequest, conversation: Conversation) -> HttpResponse:
+    """Return what has changed; what people may do only with its change, as they write in it."""
+    context = live(conversation, request.user) | {"swaps": True}
+    if context["stamp"] == request.GET.get("seen"):
+        return HttpResponse(status=204)
+    if context["held"] != request.GET.get("held"):
+        context |= controls(conversation, request.user) | {"swaps_control": True}
+    return render(request, f"{DESK}#live", context)
 
 
 def _prefilled(request: UserRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +104,7 @@ def _prefilled(request: UserRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {
         "text": reply.text if reply else canned,
         "draft_used": reply,
-        "summary": summary.text if summary else context["log_summary"],
+        "summary": summary.text if summary else context["summary"],
         "summary_draft": summary,
     }
 
@@ -193,7 +203,7 @@ def _uploaded(request: UserRequest, conversation: Conversation) -> Attachment:
 
 
 def _form_of(request: UserRequest) -> UUID | None:
-    form = _uuid(request.POST.get("form"))
+    form = _uuid(request.POST.get("form_id"))
     return None if form == NO_ID else form
 
 

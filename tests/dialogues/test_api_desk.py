@@ -59,6 +59,9 @@ class DeskApiTests(TestCase):
     def test_assign_and_release(self):
         given = self.call("assign", data={"to": self.ben.username}).json()
         assert given["holder"] == self.ben.username
+        for name in ("release", "hand-back"):
+            assert self.call(name).json()["code"] == "held_by_other"
+        self.call("take", data={"force": True})
         assert self.call("release").json()["control"] == "queued"
         assert self.call("release").json()["code"] == "not_held"
         assert self.call("assign", data={"to": "nobody"}).status_code == 404

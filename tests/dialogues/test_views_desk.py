@@ -79,6 +79,15 @@ class InboxTests(DeskCase):
         self.assertContains(page, "Overdue since")
         self.assertContains(page, "Where is my order?")
 
+    def test_whom_the_holder_lets_wait_is_marked(self):
+        control.take_control(conversation=self.conversation, by=self.ben)
+        say(self.conversation, "Hello?", at=timezone.now() - timedelta(minutes=11))
+        url = reverse("dialogues:inbox")
+        self.assertContains(self.client.get(url, {"view": "all"}), "Unanswered for 11")
+        services.reply_as_staff(conversation=self.conversation, by=self.ben, text="Yes?")
+        say(self.conversation, "Where is it?")
+        self.assertNotContains(self.client.get(url, {"view": "all"}), "Unanswered")
+
     def test_other_scenes_stay_out(self):
         control.ask_for_person(conversation=make_conversation())
         assert self.rows("waiting") == []
@@ -157,6 +166,30 @@ class LivePageTests(DeskCase):
         more = self.client.get(self.url("desk"), {"seen": stamp}, headers=HTMX)
         self.assertContains(more, "Hello?")
         self.assertNotContains(more, "<html")
+
+    def test_an_open_page_offers_what_may_be_done_now_and_lets_who_writes_write(self):
+        def news(page):
+            seen = {name: page.context[name] for name in ("stamp", "held")}
+            seen["seen"] = seen.pop("stamp")
+            return self.client.get(self.url("desk"), seen, headers=HTMX)
+
+        page = self.client.get(self.url("desk"))
+        self.assertContains(page, "End the conversation")
+        control.take_control(conversation=self.conversation, by=self.ben)
+        live = news(page)
+        self.assertContains(live, 'id="control"')
+        self.assertContains(live, "Ben holds this conversation: take it over before you hand it")
+        for words in ("Hand back to the agent", "Put back into", "End the conversation"):
+            self.assertNotContains(live, words)
+        control.assign(conversation=self.conversation, to=self.ana, by=self.ben)
+        live = news(live)
+        self.assertContains(live, 'id="summary-text"')
+        say(self.conversation, "Hello?")
+        live = news(live)
+        self.assertContains(live, "Hello?")
+        self.assertNotContains(live, 'id="control"')
+        services.close(conversation=self.conversation)
+        self.assertContains(news(live), '<div id="control" class="d-none" hx-swap-oob="true">')
 
     def test_an_open_page_learns_that_nothing_can_be_sent_and_keeps_what_was_written(self):
         stamp = self.client.get(self.url("desk")).context["stamp"]
@@ -270,9 +303,45 @@ class ControlPageTests(DeskCase):
         assert self.post("assign", to="nobody").status_code == 404
         outsider = make_user("operator")
         assert self.post("assign", to=outsider.username).status_code == 422
+        self.post("take", force="yes")
         self.post("close")
         assert self.fresh().closed_at
         assert self.post("take").status_code == 409
+
+    def test_a_page_that_is_not_up_to_date_gives_away_nothing(self):
+        control.take_control(conversation=self.conversation, by=self.ben)
+        for name in ("hand-back", "release", "close"):
+            assert self.post(name, summary="I gave a voucher.").status_code == 409
+        assert Handover.objects.get().holder == self.ben
+        assert self.fresh().closed_at is None
+
+    def test_what_was_handed_back_already_says_so(self):
+        page = self.client.post(self.url("hand-back"), {"summary": "Done."}, follow=True)
+        self.assertContains(page, "The agent answered already")
+        services.close(conversation=self.conversation)
+        assert self.post("hand-back", summary="Done.").status_code == 409
+
+    def test_the_same_form_sent_twice_is_one_answer(self):
+        page = self.client.get(self.url("desk"))
+        assert "no-store" in page["Cache-Control"]
+        form = str(page.context["form_id"])
+        self.assertContains(page, f'name="form_id" value="{form}"')
+        for _ in range(2):
+            answer = self.post("staff-reply", text="A voucher is on its way.", form_id=form)
+            assert answer.status_code == 302
+        for form in ("", "x"):
+            self.post("staff-reply", text="Anything else?", form_id=form)
+        said = self.conversation.events.filter(role=Role.STAFF).values_list("text", flat=True)
+        assert list(said) == ["A voucher is on its way.", "Anything else?", "Anything else?"]
+
+    def test_a_proposal_sent_by_a_form_is_still_the_machines(self):
+        self.post("take")
+        self.post("staff-reply", text="I look.")
+        log = self.client.get(self.url("desk")).context["summary"]
+        say(self.conversation, "And may I cancel it?")
+        self.post("hand-back", summary=f"{log.replace(' ', chr(13) + chr(10), 1)} ")
+        assert Handover.objects.get().summary_source == "log"
+        assert self.conversation.events.last().data["owes"]
 
     def test_a_survey_that_nobody_wrote_is_not_asked(self):
         assert self.post("survey-ask").status_code == 404
