@@ -28,11 +28,29 @@ _DENIES_ALL = re.compile(
     r" (find|see|have)\b|没有找到|找不到|查不到",
     re.IGNORECASE,
 )
-_LEAVES = re.compile(
-    r"\b(bye|goodbye|good night|see you|that's all|that is all|thanks?|thank you|cheers|no|nothing"
-    r"|done|solved)\b|再见|谢谢|没有了|不用了",
+_FAREWELL = re.compile(
+    r"\b(good ?bye|bye|see you|good ?night|have an? \w+ \w+|clos(e|ing) (the|this) chat"
+    r"|end of (the )?chat)\b|再见|拜拜",
     re.IGNORECASE,
 )
+
+
+def staying(turn: Running, action: DialogueAction) -> DialogueAction:
+    """Return a close as a reply, unless the customer takes leave and nothing is under way.
+
+    Its farewell would be wrong then, too.
+    """
+    last = turn.lines[-1] if turn.lines else None
+    if action.name != CLOSE:
+        return action
+    if last and last.role == "customer" and proposing.takes_leave(last.text):
+        return proposing.parting(turn, action)
+    kept = [] if turn.context.release.quotes else _without_farewell(action.reply)
+    return replace(action, name=REPLY, reply=" ".join(kept) or ANYTHING_ELSE)
+
+
+def _without_farewell(text: str) -> list[str]:
+    return [each for each in SENTENCE.split(text) if each.strip() and not _FAREWELL.search(each)]
 
 
 def instead(turn: Running, action: DialogueAction) -> DialogueAction:
@@ -41,8 +59,6 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
         return _asking(turn, action) or action
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(action.reply))
-    if action.name == CLOSE and _stays(turn):  # its farewell would be wrong, too
-        return replace(action, name=REPLY, reply=ANYTHING_ELSE)
     if _tells_what_stands_nowhere(turn, action):
         return replace(action, name=CLARIFY, reply=UNKNOWN)
     return action
@@ -53,7 +69,9 @@ def _to_whom(reply: str) -> str:
     said = [
         each
         for each in SENTENCE.split(reply)
-        if _WHO.search(each) and len(each.split()) <= SMALL_TALK_WORDS
+        if _WHO.search(each)
+        and len(each.split()) <= SMALL_TALK_WORDS
+        and not _FAREWELL.search(each)
     ]
     return " ".join(said) or proposing.COLLEAGUE
 
@@ -74,14 +92,6 @@ def asks_nothing(turn: Running, action: DialogueAction) -> bool:
     return means_to and not _ASKS.search(action.reply)
 
 
-def _stays(turn: Running) -> bool:
-    """Say whether the customer gave no sign of leaving: their chat is not ended then."""
-    last = turn.lines[-1] if turn.lines else None
-    return turn.context.release.quotes and not (
-        last and last.role == "customer" and _LEAVES.search(last.text)
-    )
-
-
 def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
     """Say whether a reply rests on no rule, no call and no figure of the dialogue.
 
@@ -89,7 +99,7 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
 
     That its figures have a source is checked elsewhere (agents/promising.py).
     """
-    if action.name != REPLY or not words_itself(turn, action):
+    if action.name != REPLY or action.reply == proposing.ON_IT or not words_itself(turn, action):
         return False
     if turn.lines and turn.lines[-1].role == "tool":
         return False

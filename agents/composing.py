@@ -131,16 +131,8 @@ def composed_early(
     worded = as_written([rule for rule, _ in cited], lines)
     text = worded.text
     if not (strict and any(FIELD.search(rule.content) for rule, _ in cited)):
-        text = "\n".join([told, text] if told else [text, *(_told(lines) if strict else [])])
+        text = "\n".join(filter(None, [told, text]))
     return replace(action, reply="" if worded.missing else text)
-
-
-def _told(lines: Sequence[Line]) -> list[str]:
-    """Return the result just told as plain lines: what was done is told, in no model's words."""
-    told = _scalars(lines[-1].result) if lines and lines[-1].role == "tool" else ()
-    return [
-        f"{' '.join(path).replace('_', ' ').capitalize()}: {value}" for path, value in told if value
-    ]
 
 
 def filled(template: str, result: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
 
     Where the figures of a reply stand in a rule that was found but not cited, it is cited.
     """
-    action = admitting.instead(turn, _composed(turn, action))
+    action = admitting.instead(turn, _composed(turn, admitting.staying(turn, action)))
     if missing := _unfilled(turn, action):
         names = ", ".join(missing)
         step.problems = [f"{names}: no tool result gives it; call the tool first, or hand off"]
@@ -35,6 +35,7 @@ def checked(turn: Running, action: DialogueAction, step: Step) -> DialogueAction
     step.fault = "unbacked" if step.problems else ""
     if step.problems:
         return None
+    action = replace(action, knowledge=[rule.id for rule in turn.cited(action)])
     step.action = action.as_dict()
     return action
 
@@ -52,9 +53,11 @@ def _mode(turn: Running, rule: Rule) -> str:
 
 def _composed(turn: Running, action: DialogueAction) -> DialogueAction:
     """Put the rules' own words in place of a model's where their composition wants that."""
+    is_bound = bool(turning.bound_by(turn, action))
     action = _bound(turn, action)
-    cited, called, told = turn.cited(action), bool(turn.made), told_of(turn)
-    pairs = [(rule, _mode(turn, rule)) for rule in cited]
+    cited, called = turn.cited(action), bool(turn.made)
+    told = told_of(turn, cited)
+    pairs = [(rule, Composition.STRICT if is_bound else _mode(turn, rule)) for rule in cited]
     if early := composing.composed_early(action, pairs, turn.lines, has_called=called, told=told):
         return early
     if action.name != REPLY:
@@ -84,12 +87,15 @@ def _bound(turn: Running, action: DialogueAction) -> DialogueAction:
 
 def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     """Return what the reply says without a source; a rule said as written has one."""
-    told = told_of(turn)
-    written = [composing.as_written([rule], turn.lines).text for rule in turn.cited(action)]
+    cited = turn.cited(action)
+    told = told_of(turn, cited)
+    written = [composing.as_written([rule], turn.lines).text for rule in cited]
     known = [*written, "\n".join(written), told, *(f"{told}\n{text}" for text in written)]
     if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
-    problems = _unsourced(turn, action, turn.cited(action))
+    problems = _unsourced(turn, action, cited)
+    if len(action.reply) > turning.LONGEST_SAID:
+        problems.append(turning.TOO_LONG)
     if admitting.asks_nothing(turn, action):
         problems.append(admitting.ASKS_NOTHING)
     if copied := _copied(turn, action):

@@ -181,6 +181,12 @@ def _is_asked(text: str) -> bool:
     return bool(_QUESTION.search(text) and any(map(_ASKS.search, _PART.split(text))))
 
 
+def only_asks(text: str) -> bool:
+    """Say whether a text asks and tells nothing: "Which order is it?"; an empty one does not."""
+    said = sentences(text)
+    return bool(said) and all(_QUESTION.search(each) and _ASKS.match(each) for each in said)
+
+
 def _done_in(text: str) -> str:
     """Return the clause that says something was done, "" if none does."""
     for clause in [] if _is_asked(text) else _PART.split(text):

@@ -39,14 +39,17 @@ _PERSON = re.compile(
 )
 # A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.
 _BYE = re.compile(
-    r"(\W|\b(ok(ay)?|no|thanks?|thank you|so much|a lot|then|for now|all"
-    r"|have a (nice|good) (day|one)|that's all|that is all|see you( soon| later)?"
-    r"|good ?bye|bye|good ?night|再见|谢谢|拜拜)(?!\w))*",
+    r"(\W|\b(ok(ay)?|no|all ?right|great|perfect|fine|got it|thanks?|thank you|thx|ty|cheers"
+    r"|so much|very much|a lot|then|for now|all|have a (nice|good) (day|one)|that's all|that is all"
+    r"|see you( soon| later)?|good ?bye|bye|good ?night)(?!\w)"
+    r"|再见|谢谢(您|你)?|拜拜|没有了|不用了|没事了|好的?)*",
     re.IGNORECASE,
 )
 _LEAVES = re.compile(
     r"\b(bye|good ?bye|good ?night|see you|that's all|that is all)\b|再见|拜拜", re.I
 )
+_THANKS = re.compile(r"\b(thanks?|thank you|thx|ty|cheers)\b|谢谢|没有了|不用了|没事了", re.I)
+_ASKS = re.compile(r"[?？]")
 _NEWS = re.compile(
     r"\b(any|some) (news|updates?|luck)\b|\bwhat did (they|he|she|the \w+) say\b"
     r"|\b(did|have) you (call|reach|hear|get through)\w*|\bhow (did|is|was) (the|your) call\b"
@@ -62,18 +65,39 @@ def proposed(turn: Running) -> DialogueAction | None:
     if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
     said = unanswered(turn.lines)
-    return _of_the_talk(said) or _of_a_job(turn, " ".join(said)) or _of_tools_or_rules(turn, said)
+    talk = _of_the_talk(turn, said) or _of_a_job(turn, " ".join(said))
+    return talk or _of_tools_or_rules(turn, said)
 
 
-def _of_the_talk(said: Sequence[str]) -> DialogueAction | None:
-    """Return how the talk goes on where the customer says so: with a person, or not at all."""
+def asks_for_person(said: Sequence[str]) -> bool:
+    """Say whether customers, with all these messages, ask for a person."""
     text = " ".join(said).replace("’", "'")
     person = _PERSON.search(text)
-    if person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]):
+    return bool(person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]))
+
+
+def _of_the_talk(turn: Running, said: Sequence[str]) -> DialogueAction | None:
+    """Return how the talk goes on where the customer says so: with a person, or not at all."""
+    if asks_for_person(said):
         return DialogueAction(HANDOFF, COLLEAGUE, ASKED_FOR)
-    if len(said) == 1 and _LEAVES.search(text) and _BYE.fullmatch(text):
-        return DialogueAction(CLOSE, GOODBYE, "The customer takes leave")
+    text = " ".join(said).replace("’", "'")
+    if len(said) == 1 and _LEAVES.search(text) and takes_leave(text):
+        return parting(turn, DialogueAction(CLOSE, GOODBYE, "The customer takes leave"))
     return None
+
+
+def takes_leave(text: str) -> bool:
+    """Say whether a message is a farewell or thanks, and nothing else."""
+    text = text.replace("’", "'")
+    says_so = _LEAVES.search(text) or _THANKS.search(text)
+    return bool(says_so and _BYE.fullmatch(text)) and not _ASKS.search(text)
+
+
+def parting(turn: Running, close: DialogueAction) -> DialogueAction:
+    """Return how a talk ends: not yet, where what was begun for it brings news here."""
+    if not turn.context.at_work:
+        return close
+    return DialogueAction(REPLY, ON_IT, "What was begun goes on")
 
 
 def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
@@ -86,6 +110,7 @@ def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
 
 
 def _is_a_jobs(turn: Running, line: Line) -> bool:
+    """Say whether a line tells of a sub-agent's job: of its end, or that it was begun."""
     tool = turn.tools.get(line.name) if line.role == "tool" else None
     is_begun = tool is not None and tool.kind == ToolKind.SUBAGENT and not failed(line.result)
     return line.is_jobs or is_begun
@@ -105,7 +130,6 @@ def _as_written(turn: Running, text: str) -> DialogueAction | None:
     """Return the first rule as the reply, if no tool may have to do with it."""
     rule = turn.rules[0]
     as_is = turn.context.release.says_as_written(rule.risk)
-    """Say whether a line tells of a sub-agent's job: of its end, or that it was begun."""
     if not as_is or _concerns_a_tool(turn, text):
         return None
     worded = as_written([rule], turn.lines)

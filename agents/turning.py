@@ -11,10 +11,12 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents import breaking, budgeting, composing, engines, occasions
+from agents import breaking, budgeting, composing, engines, occasions, promising
 from agents.actions import (
+    CLARIFY,
     CLOSE,
     HANDOFF,
+    LONGEST_REPLY,
     DialogueAction,
     UnreadableAction,
     action_schema,
@@ -34,6 +36,8 @@ from knowledge.searching import Found
 
 # Whether a sentence of a reply under way has a source, given all of the action but the reply.
 Backed = Callable[["Running", DialogueAction | None, str], bool]
+LONGEST_SAID = 4 * LONGEST_REPLY  # characters of an engine that keeps to no schema
+TOO_LONG = f"the reply is too long: {LONGEST_REPLY} characters at most"
 
 
 class Slow(engines.EngineUnavailable):
@@ -178,7 +182,7 @@ async def _stream(
     turn: Running, step: Step, schema: dict[str, Any], is_backed: Backed
 ) -> AsyncIterator[Delta]:
     reply = ReplyStream()
-    gate = Gate(lambda sentence: is_backed(turn, reply.decided(), sentence))
+    gate, written = Gate(lambda sentence: is_backed(turn, reply.decided(), sentence)), 0
     version = turn.context.release.version
     try:
         async with aclosing(engines.stream(version, step.messages, schema)) as pieces:
@@ -187,7 +191,10 @@ async def _stream(
                     _note(step, piece)
                     continue
                 step.output += piece
-                text = gate.feed(reply.feed(piece))
+                text = gate.feed(gained := reply.feed(piece))
+                if (written := written + len(gained)) > LONGEST_SAID:
+                    step.problems = [TOO_LONG]
+                    return
                 if composed := _composed(turn, reply):
                     step.output = composed.as_json()
                     turn.shown += composed.reply
@@ -225,9 +232,10 @@ def _composed(turn: Running, reply: ReplyStream) -> DialogueAction | None:
     if decided is None:
         return None
     release = turn.context.release
-    cited = [(rule, release.composition_of(rule.risk)) for rule in turn.cited(decided)]
+    rules = turn.cited(decided)
+    cited = [(rule, release.composition_of(rule.risk)) for rule in rules]
     return composing.composed_early(
-        decided, cited, turn.lines, has_called=bool(turn.made), told=told_of(turn)
+        decided, cited, turn.lines, has_called=bool(turn.made), told=told_of(turn, rules)
     )
 
 
@@ -245,12 +253,20 @@ def words_itself(turn: Running, action: DialogueAction | None) -> bool:
 
 
 def bound_by(turn: Running, action: DialogueAction) -> list[Rule]:
-    """Return the rules that no model may word its answer beside: strict, and cited or plain."""
-    cited = turn.cited(action)
+    """Return the rules beside which no model may word its answer: a strict one is among them.
+
+    Cited, or found first: then what is cited instead is said as written, too, and a model may at
+    most ask something, where the rule does not say almost what the customer said.
+    """
+    cited, first = turn.cited(action), turn.rules[:1]
     if any(_is_strict(turn, rule) for rule in cited):
         return cited
-    plain = [rule for rule in turn.rules[:1] if rule.similarity >= occasions.SPEAKS]
-    return [rule for rule in plain if _is_strict(turn, rule)]
+    if not any(_is_strict(turn, rule) for rule in first):
+        return []
+    if first[0].similarity >= occasions.SPEAKS:
+        return first
+    asks = action.name == CLARIFY and promising.only_asks(action.reply)
+    return [] if asks else cited or first
 
 
 def _is_strict(turn: Running, rule: Rule) -> bool:
@@ -258,12 +274,23 @@ def _is_strict(turn: Running, rule: Rule) -> bool:
     return mode == str(Composition.STRICT)
 
 
-def told_of(turn: Running) -> str:
-    """Return what the last call told, by its tool's template, where the release speaks so."""
+def told_of(turn: Running, rules: Sequence[Rule] = ()) -> str:
+    """Return what this turn's calls of a tool told, by its template, where the release speaks so.
+
+    Or where one of these `rules` is strict: then no model words results either.
+    """
     last, tool = last_call(turn)
-    if last is None or tool is None or not turn.made or not turn.context.release.quotes:
+    speaks = turn.context.release.quotes or any(_is_strict(turn, rule) for rule in rules)
+    made = len(turn.made.get(tool.name, [])) if tool else 0
+    if last is None or tool is None or failed(last.result) or not made or not speaks:
         return ""
-    return "" if failed(last.result) else composing.filled(tool.result_template, last.result)
+    calls = [line for line in turn.lines if line.role == "tool" and line.name == tool.name][-made:]
+    told = [
+        composing.filled(tool.result_template, call.result)
+        for call in calls
+        if not failed(call.result)
+    ]
+    return "\n".join(dict.fromkeys(filter(None, told)))
 
 
 def last_call(turn: Running) -> tuple[Line | None, Tool | None]:

@@ -2,7 +2,7 @@
 
 from django.test import TestCase
 
-from agents import admitting
+from agents import admitting, proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.master import Delta
 from agents.prompting import Line
@@ -87,6 +87,36 @@ class AdmittingTests(AgentMixin, TestCase):
         stays = await self.said(says("Thank you, I'm closing this chat.", CLOSE))
         assert (stays.name, stays.reply) == (REPLY, admitting.ANYTHING_ELSE)
         assert (await self.said(says("See you!", CLOSE), text="ok, thank you")).name == CLOSE
+
+    async def test_of_no_release_is_a_chat_ended_by_a_word_of_leave_in_something_else(self):
+        for text in (
+            "That's all?",
+            "no wait, leave GW1029",
+            "ok, no thanks, that's all wrong",
+            "No! My order never came and nothing works, do something",
+            "Where is my order? It never came",
+            "!!!",
+        ):
+            for release in (self.release, self.wording):
+                closes = says("Goodbye.", CLOSE)
+                action = await self.said(closes, text=text, release=release)
+                assert (action.name, action.reply) == (REPLY, admitting.ANYTHING_ELSE), text
+
+    async def test_what_else_was_said_goes_on_as_a_reply(self):
+        closes = says("Glad it worked out. Have a nice day!", CLOSE)
+        action = await self.said(closes, text="great", release=self.wording)
+        assert (action.name, action.reply) == (REPLY, "Glad it worked out.")
+
+    async def test_nor_is_one_whose_news_are_awaited(self):
+        for release in (self.release, self.wording):
+            for text in ("bye", "thanks a lot"):
+                closes = says("Bye!", CLOSE)
+                action = await self.said(closes, text=text, release=release, at_work=True)
+                assert (action.name, action.reply) == (REPLY, proposing.ON_IT)
+
+    async def test_a_hand_over_says_no_farewell(self):
+        words = "Goodbye, I'm passing you to a colleague."
+        assert (await self.said(says(words, HANDOFF))).reply == proposing.COLLEAGUE
 
     async def test_a_release_that_words_rules_speaks_for_itself(self):
         action = await self.said(says(MADE_UP), release=self.wording)

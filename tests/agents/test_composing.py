@@ -1,11 +1,15 @@
 """Strict answers: a rule's own words with fields that a tool told of what was asked, or none."""
 
+from unittest import mock
+
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
+from agents import master, occasions
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.composing import as_written, filled, verified_fields
 from agents.degrading import SORRY
+from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
 from agents.proposing import COLLEAGUE
@@ -112,6 +116,28 @@ class StrictTests(AgentMixin, TestCase):
     async def test_nor_is_it_got_round_by_not_citing_it(self):
         action = await self.said()
         assert (action.reply, action.knowledge) == ("Our accounts team decides.", [self.unit.pk])
+
+    @mock.patch.object(occasions, "SPEAKS", 1.1)
+    async def test_found_first_it_binds_what_does_not_fit_word_for_word(self):
+        for words, name in (
+            ("Yes, as many as you like.", REPLY),
+            ("Yes, as many as you like.", CLOSE),
+            ("Yes, as many as you like?", CLARIFY),
+        ):
+            action = await self.said(name=name, words=words)
+            assert action.reply == "Our accounts team decides.", name
+        asks = await self.said(name=CLARIFY, words="Which soup was it?")
+        assert (asks.name, asks.reply) == (CLARIFY, "Which soup was it?")
+        passes = await self.said(name=HANDOFF, words="It is harmless. A colleague comes.")
+        assert (passes.name, passes.reply) == (HANDOFF, COLLEAGUE)
+
+    async def test_another_rule_beside_it_is_said_as_written(self):
+        first = Rule(7, ASKED, "Our accounts team decides.", "high", 0.87)
+        other = Rule(8, "Warming soup up", "Soup can be warmed up.", "low", 0.86)
+        self.engine.always = says("It is harmless.", knowledge=[8])
+        context = TurnContext("t", self.release, self.scene, [said(ASKED)])
+        assert (await master.rehearse(context, [first, other])).reply == other.content
+        assert (await master.rehearse(context, [other, first])).reply == "It is harmless."
 
     async def test_what_its_fields_need_is_asked_for(self):
         action = await self.said(said("The notice of waiting"), unit=self.filled)

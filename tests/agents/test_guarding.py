@@ -107,6 +107,36 @@ class PromiseTests(AgentMixin, TestCase):
             last = await self.finished()
         assert last.action.name == HANDOFF
 
+    async def test_a_look_up_proves_no_deed(self):
+        await type(self.tool).objects.aupdate(description="find an order to refund")
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"status": "preparing", "refundable": true}'
+            self.engine.will(calls("look_up"), *[says("I have refunded it.")] * 2)
+            last = await self.finished()
+        assert last.action.name == HANDOFF
+
+    async def test_what_changes_something_proves_what_it_does(self):
+        for name, reply in (("refund_it", "I have refunded it."), ("find_refunds", "")):
+            tool = await sync_to_async(make_tool)(
+                name=name, method="POST", url="/", parameters={"type": "object", "properties": {}}
+            )
+            release = await sync_to_async(make_release)(tools=[tool.name])
+            with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                self.engine.will(calls(name), *[says("I have refunded it.")] * 2)
+                last = await self.finished(release=release)
+            assert (last.action.reply == reply) is bool(reply), name
+
+    async def test_a_reply_without_end_is_refused_and_not_shown_to_its_end(self):
+        self.engine.will(*[says("word " * 20_000, pieces=50)] * 2)
+        happened = await self.happened(Line("customer", "Hi"))
+        assert happened[-1].action.name == HANDOFF
+        shown = [each.text for each in happened if isinstance(each, master.Delta)]
+        assert len("".join(shown)) < 10_000
+
+    async def test_rules_that_nobody_showed_are_not_cited(self):
+        self.engine.will(says("For cold soup you get a $5 voucher.", knowledge=[self.unit.pk, 99]))
+        assert (await self.finished()).action.knowledge == [self.unit.pk]
+
     async def test_staff_may_be_quoted(self):
         self.engine.will(says("You will get a $80 refund, as my colleague said."))
         staff = Line("agent", "I will refund $80.", is_staff=True)
@@ -269,12 +299,14 @@ class CompositionTests(AgentMixin, TestCase):
         answer = says("You get a million, friend.", knowledge=[self.unit.pk])
         assert await self.said(answer, mode="strict") == RULE
 
-    async def test_strict_tells_what_came_of_a_call_in_plain_lines(self):
-        with business() as shop, self.settings(PUBLIC_URL=shop.url):
-            shop.answer = b'{"order_id": "GW1", "eta_minutes": 15}'
-            answers = [calls("look_up"), says("Blah.", knowledge=[self.unit.pk])]
-            said = await self.said(*answers, mode="strict")
-        assert said == f"{RULE}\nOrder id: GW1\nEta minutes: 15"
+    async def test_strict_tells_of_a_call_what_its_template_names_and_nothing_else(self):
+        told = "It takes 15 minutes."
+        for template, reply in (("", RULE), ("It takes {eta_minutes} minutes.", f"{told}\n{RULE}")):
+            await type(self.tool).objects.aupdate(result_template=template)
+            with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                shop.answer = b'{"fraud_score": 0.93, "note_for_staff": "lies", "eta_minutes": 15}'
+                answers = [calls("look_up"), says("Blah.", knowledge=[self.unit.pk])]
+                assert await self.said(*answers, mode="strict") == reply
 
     async def test_fields_are_filled_from_tool_results_alone(self):
         unit = await self.fill("Your order is {status} for {eta_minutes} minutes.")
