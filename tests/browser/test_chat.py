@@ -1,7 +1,9 @@
 """The customer's page, event by event: what comes late, twice, or from others than expected."""
 
+import json
 import re
 import time
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -384,6 +386,16 @@ class TestWords:
         expect(chat.page.locator("#text")).to_have_value("nihao")
         chat.page.keyboard.press("Enter")
         assert chat.wait_for("message")["text"] == "nihao"
+
+
+class TestIdentity:
+    @pytest.mark.parametrize("customer", ["C-7", "José", "客户-7"])
+    def test_the_page_reads_of_a_token_whom_the_server_reads(self, chat, customer):
+        claims = json.dumps({"sub": customer}, ensure_ascii=False)  # as most libraries write it
+        proof = {"jwt": f"e30.{urlsafe_b64encode(claims.encode()).decode().rstrip('=')}.signed"}
+        read = """async ([url, proof]) => (await import(url)).customerOf(proof)"""
+        url = "/static/wowconsole/chat-host.js"
+        assert chat.page.evaluate(read, [url, proof]) == customer
 
 
 class TestAccess:

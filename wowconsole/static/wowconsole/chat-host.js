@@ -29,7 +29,8 @@ export function customerOf(proof) {
   if (proof.customer) return String(proof.customer);
   try {
     const claims = proof.jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    return String(JSON.parse(atob(claims)).sub);
+    const bytes = Uint8Array.from(atob(claims), (sign) => sign.charCodeAt(0));
+    return String(JSON.parse(new TextDecoder().decode(bytes)).sub);
   } catch {
     return "";
   }
