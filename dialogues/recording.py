@@ -9,11 +9,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from agents import master
+from agents import master, proposing
 from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.confirming import CHOICES, Call
+from agents.finding import unanswered
 from agents.models import ToolKind
-from dialogues import services
+from dialogues import history, services
 from dialogues.desk import control
 from dialogues.models import Channel, Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
 from dialogues.proactive import promises
@@ -117,7 +118,9 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
         **record.figures,
     )
     if action.name == HANDOFF and turn.conversation.channel == Channel.CHAT:
-        services.ask_for_person(conversation=turn.conversation)  # elsewhere a program reads it
+        asked = proposing.asks_for_person(unanswered(history.lines_for(turn)))
+        # Elsewhere a program reads it.
+        services.ask_for_person(conversation=turn.conversation, by_customer=asked)
     elif action.name == CLOSE and not error:
         control.close_as_agent(conversation=turn.conversation, asked_seq=turn.asked_seq)
 

@@ -203,7 +203,8 @@ async def on_feedback(conversation: Conversation, content: dict[str, Any]) -> No
 
 
 async def on_human(conversation: Conversation, content: dict[str, Any]) -> None:
-    await database_sync_to_async(services.ask_for_person)(conversation=conversation)
+    ask = database_sync_to_async(services.ask_for_person)
+    await ask(conversation=conversation, by_customer=True)
 
 
 async def on_agent(conversation: Conversation, content: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from dialogues.models import (
     TOLD_OR_HELD,
+    Control,
     Conversation,
     Event,
     EventKind,
@@ -173,7 +174,9 @@ def _wrote() -> Exists:
 
 
 def _queued() -> Exists:
-    return Exists(Event.objects.filter(_in_window(kind=EventKind.CONTROL, data__state="queued")))
+    """Say whether they asked: not who was passed on because we broke a promise, or fell short."""
+    asked = {"data__state": Control.QUEUED, "data__by_customer": True}
+    return Exists(Event.objects.filter(_in_window(kind=EventKind.CONTROL, **asked)))
 
 
 def _score() -> Subquery:

@@ -177,6 +177,14 @@ class ReplyTests(EngineMixin, TestCase):
         assert (await Turn.objects.aget()).status == TurnStatus.DONE
         kinds = [event.kind async for event in conversation.events.order_by("seq")]
         assert kinds == [EventKind.MESSAGE, EventKind.MESSAGE, EventKind.CONTROL]
+        told = await conversation.events.alatest("seq")
+        assert told.data == {"state": "queued"}  # it was the agent that did not know
+
+    async def test_a_handoff_that_the_customer_asked_for_says_so(self):
+        self.engine.will(says("A colleague will help.", "handoff"))
+        conversation = await self.answered("I want to talk to a person")
+        told = await conversation.events.alatest("seq")
+        assert told.data == {"state": "queued", "by_customer": True}
 
     async def test_statuses_and_pieces_of_the_reply_are_passed_on(self):
         passed = []

@@ -235,7 +235,8 @@ class TalkTests(SocketTestCase):
         await tab.send(type="feedback", message=answer["id"], value="dislike", reason="\0no")
         assert (await tab.next("feedback"))["reason"] == "no"
         await tab.send(type="human")
-        assert (await tab.next("control"))["state"] == Control.QUEUED
+        passed = await tab.next("control")
+        assert (passed["state"], passed["by_customer"]) == (Control.QUEUED, True)
         await tab.send(type="close")
         await tab.next("closed")
         await tab.send(type="message", client_id="b", text="One more thing")

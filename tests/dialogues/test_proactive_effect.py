@@ -1,13 +1,16 @@
 """What speaking first changed, and the dry run."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
+from dialogues.desk import control
 from dialogues.models import (
     EventKind,
+    FollowUp,
     OptOut,
     Outcome,
     ProactiveDecision,
@@ -15,7 +18,7 @@ from dialogues.models import (
     Role,
     Site,
 )
-from dialogues.proactive import charts
+from dialogues.proactive import charts, promises
 from dialogues.proactive import policies as proactive_policies
 from dialogues.proactive.effect import Measure, Share, effect_of
 from dialogues.proactive.rehearsing import rehearse
@@ -44,6 +47,7 @@ class TestIntervals:
         assert "Not enough" in Measure("m", Share(0, 0), Share(6, 20)).in_words
 
 
+@override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
 class EffectTests(TestCase):
     def setUp(self):
         self.policy = make_policy()
@@ -69,14 +73,29 @@ class EffectTests(TestCase):
         chat = make_chat("held-2", rating=2)
         chat.events.create(kind=EventKind.RATING, role=Role.CUSTOMER, seq=0, at=after)
         chat.events.create(
-            kind=EventKind.CONTROL, role=Role.SYSTEM, seq=0, at=after, data={"state": "queued"}
-        )
+            kind=EventKind.CONTROL, role=Role.SYSTEM, seq=0, at=after,
+            data={"state": "queued", "by_customer": True},
+        )  # fmt: skip
 
         wrote, person, satisfied = effect_of(self.policy)
 
         assert (wrote.told, wrote.held) == (Share(1, 3), Share(2, 3))
         assert (person.told, person.held) == (Share(0, 3), Share(1, 3))
         assert (satisfied.told, satisfied.held) == (Share(0, 0), Share(0, 1))
+
+    def test_who_was_passed_to_a_person_for_our_own_reasons_asked_for_none(self):
+        for outcome in (Outcome.SENT, Outcome.HELD_OUT):
+            self.decision(outcome, outcome, hours_ago=23)
+        promise = FollowUp.objects.create(
+            source="tool 1", conversation=make_chat(Outcome.SENT), promise="Soon.",
+            due_at=timezone.now(),
+        )  # fmt: skip
+        promises.escalate(promise.pk)
+        control.ask_for_person(conversation=make_chat(Outcome.HELD_OUT), by_customer=True)
+        over = timezone.now() + timedelta(hours=2)
+        with patch.object(timezone, "now", return_value=over):
+            _, person, _ = effect_of(self.policy)
+        assert (person.told, person.held) == (Share(0, 1), Share(1, 1))
 
     def test_another_sites_customer_of_the_same_id_is_counted_apart(self):
         sites = shop, club = [Site.objects.create(slug=slug, name=slug) for slug in ("a", "b")]
