@@ -6,8 +6,10 @@ from typing import Any
 
 from agents import breaking
 from agents.actions import DialogueAction
-from agents.calling import call_tool
+from agents.budgeting import dollars
+from agents.calling import call_tool, failed
 from agents.happenings import Step
+from agents.models import Tool, ToolKind
 from agents.prompting import Line
 from agents.screening import orders_in
 from agents.turning import Running, pay
@@ -24,14 +26,40 @@ async def call(turn: Running, action: DialogueAction, step: Step) -> None:
 async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
     tool = turn.tools[action.name]
     step.tool_kind = tool.kind
-    price = Decimal(tool.cost_per_call)
+    price = Decimal(0) if tool.uses_fixtures else Decimal(tool.cost_per_call)
     if (told := _told_before(turn, action)) is not None:
         step.result = told
-        pay(turn, step, price)
-        return
-    if not turn.spent.affords(tool.name, price, turn.budget):
+        _book(turn, step, tool, price)
+    elif not await _affords(turn, tool, price):
         step.result = {"error": f"{tool.name} was not called: the budget leaves too little"}
-        return
+    else:
+        if await _ask(turn, tool, action, step):
+            _book(turn, step, tool, price)
+        step.removed = orders_in(step.result)
+
+
+async def _affords(turn: Running, tool: Tool, price: Decimal) -> bool:
+    """Say whether the turn's budget and the caps leave a call's price, and keep it there."""
+    if not turn.spent.affords(tool.name, price, turn.budget):
+        return False
+    reserve, on_turn = turn.context.reserve, turn.spent.money - turn.spent.delegated
+    if not price or reserve is None or await reserve(on_turn + price):
+        return True
+    turn.spent.too_dear = f"{tool.name} costs {dollars(price)}, and the caps leave less."
+    return False
+
+
+def _book(turn: Running, step: Step, tool: Tool, price: Decimal) -> None:
+    """Note a call's price; a sub-agent's stands on its job, which may cost more later."""
+    if tool.kind != ToolKind.SUBAGENT:
+        pay(turn, step, price)
+    elif not failed(step.result or {}):
+        turn.spent.money += price
+        turn.spent.delegated += price
+
+
+async def _ask(turn: Running, tool: Tool, action: DialogueAction, step: Step) -> bool:
+    """Call the tool unless its breaker is open, and say whether that has its price."""
     try:
         async with breaking.guarded(f"tool:{tool.pk}", counts=_Silent):
             answered = await call_tool(
@@ -50,8 +78,8 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> None:
         pass  # counted; its result says so to the model
     except breaking.BreakerOpen:
         step.result = {"error": f"{tool.name} is not answering"}
-    step.removed = orders_in(step.result)
-    pay(turn, step, price)
+        return False
+    return answered.is_priced or tool.kind == ToolKind.SUBAGENT
 
 
 def _told_before(turn: Running, action: DialogueAction) -> dict[str, Any] | None:

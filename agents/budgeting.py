@@ -56,6 +56,7 @@ class Spent:
     steps: int = 0
     tokens: int = 0
     money: Decimal = Decimal(0)
+    delegated: Decimal = Decimal(0)  # of the money: it stands on jobs, not on the turn
     too_dear: str = ""  # the call that was not made, since its price was more than what was left
 
     @property

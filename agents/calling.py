@@ -40,6 +40,7 @@ class ToolResult:
     milliseconds: float = 0.0
     status: int | None = None  # of the HTTP answer; None: there was none
     is_failure: bool = False  # the tool itself failed, rather than refused: the breaker counts it
+    is_priced: bool = False  # a business was asked, which has its price, whatever came of it
 
 
 def failed(result: dict[str, Any]) -> bool:
@@ -87,12 +88,13 @@ async def _answer(
     try:
         if tool.kind == ToolKind.MCP:
             data = await mcp_calling.call_on_server(tool, arguments, key=key, customer=customer)
-            return ToolResult(data)
+            return ToolResult(data, is_priced=mcp_calling.was_made(tool, data))
         return await _request(tool, arguments, key, customer)
     except reaching.ForbiddenAddress:
         return ToolResult({"error": f"{tool.name} leads to an address that tools may not reach"})
     except (httpx2.HTTPError, TimeoutError, mcp_client.ServerUnavailable):
-        return ToolResult({"error": f"{tool.name} is not answering"}, is_failure=True)
+        silent = {"error": f"{tool.name} is not answering"}
+        return ToolResult(silent, is_failure=True, is_priced=True)
 
 
 def _refusal(tool: Tool, arguments: dict[str, Any], identified: bool) -> dict[str, Any] | None:
@@ -178,9 +180,9 @@ async def _read(tool: Tool, answer: httpx2.Response) -> ToolResult:
     except reaching.TooLarge:
         content = None
     if answer.is_success:
-        return ToolResult(_object_in(content, status), status=status)
-    error = _why_refused(tool, status, _reason_in(content or b""))
-    return ToolResult({"error": error}, status=status, is_failure=answer.is_server_error)
+        return ToolResult(_object_in(content, status), status=status, is_priced=True)
+    error = {"error": _why_refused(tool, status, _reason_in(content or b""))}
+    return ToolResult(error, status=status, is_failure=answer.is_server_error, is_priced=True)
 
 
 def _object_in(content: bytes | None, status: int) -> dict[str, Any]:

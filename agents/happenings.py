@@ -1,6 +1,6 @@
 """What goes into the master agent and what comes out of it: plain data, no dialogue model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -31,6 +31,9 @@ class TurnContext:
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
     money_left: Decimal | None = None  # dollars that the caps leave; None: no cap
     done: Sequence[Line] = ()  # what calls of this turn told, before its process died
+    # Keeps the dollars that the turn will have taken with its next call, if the caps, which others
+    # use up meanwhile, still leave them; None: no cap.
+    reserve: Callable[[Decimal], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ async def call_on_server(
     live = await Tool.objects.select_related("server").aget(pk=tool.pk)
     server = live.server
     if server is None or not server.is_active:
-        return {"error": f"{tool.name} is switched off"}
+        return _switched_off(tool)
     if live.held_at or not is_pinned(live, server):
         await hold(live, live.offered)
         return _held(tool)
@@ -61,6 +61,15 @@ async def call_on_server(
     except mcp_client.AnswerTooLarge:
         return {"error": "the answer is too large"}
     return _bounded(tool, data)
+
+
+def was_made(tool: Tool, data: dict[str, Any]) -> bool:
+    """Say whether this came of a call, rather than of ours not to make it."""
+    return data not in (_switched_off(tool), _held(tool))
+
+
+def _switched_off(tool: Tool) -> dict[str, Any]:
+    return {"error": f"{tool.name} is switched off"}
 
 
 def _held(tool: Tool) -> dict[str, Any]:

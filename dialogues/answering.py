@@ -192,6 +192,7 @@ async def _follow(turn: Turn, record: Record) -> None:
 def context_of(turn: Turn, release: Release) -> TurnContext:
     """Return all that the agent of a release may know when it answers a turn."""
     call, agreed = answer_by(turn) or (None, True)
+    left = capping.money_left(turn.conversation, but=turn.pk)
     return TurnContext(
         str(turn.public_id),
         release,
@@ -202,7 +203,8 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         declined=not agreed,
         delegate=delegate_for(turn),
         customer=turn.conversation.customer_ref,
-        money_left=capping.money_left(turn.conversation),
+        money_left=left,
+        reserve=None if left is None else partial(database_sync_to_async(capping.reserve), turn),
         done=done_in(turn),
     )
 

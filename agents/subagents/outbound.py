@@ -76,7 +76,8 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
         asked = {key: value for key, value in work.arguments.items() if key in wanted}
         key = f"{work.key}-look-up"
         answer = await call_tool(tool, asked, key=key, identified=True, customer=work.customer)
-        await work.keep(memory=work.memory, paid=Decimal(tool.cost_per_call))
+        if answer.is_priced:
+            await work.keep(memory=work.memory, paid=Decimal(tool.cost_per_call))
         if failed(answer.data):
             raise GaveUp(f"Nobody was called: {answer.data['error']}.")
         record = answer.data

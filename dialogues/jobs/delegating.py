@@ -6,6 +6,7 @@ The work itself is done by a worker (dialogues.undertaking).
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.utils import timezone
 
-from agents.models import Tool
+from agents.models import Tool, ToolKind
 from agents.subagents import REGISTRY, SubAgent
 from dialogues.appending import ConversationClosed, append
 from dialogues.jobs.subagents import CALL
@@ -161,10 +162,17 @@ def start(
         created_at=now,
         due_at=now,
         deadline=now + timedelta(seconds=subagent.timeout_seconds),
+        cost=_price_of(name),
     )
     announce(job)
     send_soon(job.pk)
     return job
+
+
+def _price_of(name: str) -> Decimal:
+    """Return the dollars that a job costs whoever starts it, by the price of its tool."""
+    prices = Tool.objects.filter(name=name, kind=ToolKind.SUBAGENT)
+    return prices.values_list("cost_per_call", flat=True).first() or Decimal(0)
 
 
 def _check_arguments(arguments: dict[str, Any], inputs: dict[str, Any]) -> None:

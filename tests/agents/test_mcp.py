@@ -288,7 +288,9 @@ class CallTests(ServerTestCase):
     def test_a_server_that_is_switched_off(self):
         [tool] = self.take("look_up")
         MCPServer.objects.update(is_active=False)
-        assert self.call(tool, order_id="GW1") == {"error": "look_up is switched off"}
+        answered = async_to_sync(call_tool)(tool, {"order_id": "GW1"}, key="k")
+        assert answered.data == {"error": "look_up is switched off"}
+        assert not answered.is_priced
         assert CALLS == []
 
 

@@ -10,7 +10,9 @@ from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from agents import breaking
 from agents.master import SORRY
+from agents.models import Tool, ToolKind
 from agents.subagents import Outcome, outbound
 from agents.subagents.wording import Words
 from dialogues import answering, services
@@ -172,6 +174,60 @@ class ToolCapTests(EngineMixin, TestCase):
         turn = await self.answered()
         assert turn.output["reply"] == "It is on the way."
 
+    async def test_three_turns_at_once_share_what_a_day_leaves(self):
+        turns = []
+        for number in range(3):
+            talk = await sync_to_async(make_conversation)(scene=None, release=self.release)
+            say = sync_to_async(services.say)
+            await say(conversation=talk, text="Where is GW1001?", client_id=str(number))
+            turn = await sync_to_async(services.begin_turn)(talk.pk)
+            turns.append(await sync_to_async(answering.with_parts)(turn.pk))
+        self.engine.will(*[calls("look_up", order_id="GW1001")] * 3)
+        with self.settings(CONVERSATION_CAP_CENTS=0, DAY_CAP_CENTS=2):
+            contexts = [
+                await sync_to_async(answering.context_of)(turn, self.release) for turn in turns
+            ]
+            reserved = [await context.reserve(Decimal("0.02")) for context in contexts]
+            assert reserved == [True, False, False]
+            again = await sync_to_async(answering.context_of)(turns[0], self.release)
+            assert again.money_left == Decimal("0.02")  # its own reservation is its own
+            with patch.object(answering, "context_of", side_effect=contexts):
+                for turn in turns:
+                    await answering.answer_turn(turn)
+        assert len(self.shop.requests) == 1
+        costs = [turn.cost async for turn in Turn.objects.order_by("pk")]
+        assert costs == [Decimal("0.02"), 0, 0]
+        degraded = [turn.degraded async for turn in Turn.objects.order_by("pk")]
+        assert degraded[1] == "look_up costs $0.02, and the caps leave less."
+
+    async def test_a_call_that_was_not_made_costs_nothing(self):
+        async def look(name):
+            return "open" if name.startswith("tool") else "closed"
+
+        with self.settings(CONVERSATION_CAP_CENTS=2):
+            with patch.object(breaking, "_look", look):
+                turn = await self.answered()
+            assert (self.shop.requests, turn.cost) == ([], 0)
+            await Tool.objects.aupdate(uses_fixtures=True)
+            self.engine.will(calls("look_up", order_id="GW1001"), says("It is on the way."))
+            say = sync_to_async(services.say)
+            await say(conversation=self.conversation, text="And now?", client_id="b")
+            await answering.answer_conversation(self.conversation.pk)
+        turn = await Turn.objects.alatest("pk")
+        assert (self.shop.requests, turn.cost, len(turn.steps)) == ([], 0, 2)
+
+    async def test_a_sub_agent_s_price_stands_on_its_job_once(self):
+        await sync_to_async(make_plan)()
+        fields = {"kind": ToolKind.SUBAGENT, "parameters": ORDER_ID, "cost_per_call": "0.01"}
+        await sync_to_async(make_tool)(name="call_merchant", url="", **fields)
+        release = await sync_to_async(make_release)(tools=["call_merchant"])
+        await Conversation.objects.filter(pk=self.conversation.pk).aupdate(release=release)
+        self.engine.will(calls("call_merchant", order_id="GW1001"), says("I have begun."))
+        with self.settings(CONVERSATION_CAP_CENTS=0, DAY_CAP_CENTS=2):
+            turn = await self.answered()
+        job = await SubagentJob.objects.aget()
+        assert (turn.cost, job.cost) == (0, Decimal("0.01"))
+
 
 class JobCostTests(SubAgentMixin, TestCase):
     """A job's tokens have the price of its release's model, its tools have their own."""
@@ -205,6 +261,13 @@ class JobCostTests(SubAgentMixin, TestCase):
             shop.answer = b'{"error": "no such order"}'
             job = do(make_job())
         assert (job.state, job.cost) == (SubagentState.FAILED, Decimal("0.25"))
+
+    def test_a_tool_s_price_is_the_job_s_whoever_starts_it(self):
+        make_tool(name="tested", kind=ToolKind.SUBAGENT, url="", cost_per_call="0.05")
+        assert self.kept({"paid": Decimal("0.3")}).cost == Decimal("0.35")
+        assert make_job(SubagentJob.objects.get().conversation, "tested", "b").cost == Decimal(
+            "0.05"
+        )
 
     def test_words_that_need_not_be_said_any_more_have_cost_their_tokens(self):
         make_plan()
