@@ -83,20 +83,26 @@ def _codes(text: str) -> set[str]:
 
 
 def _values(result: Mapping[str, Any]) -> dict[str, str]:
-    """Return each value of a result on one line, by its path, and by its name if none shares it."""
+    """Return each value of a result on one line, "" for none and for one that gives a model orders.
+
+    Each by its path, and by its name if none shares it.
+    """
+    return {name: _written(value) for name, value in _named(result).items()}
+
+
+def _named(result: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(_scalars(result))
     names = Counter(path[-1] for path in found)
     alone = {path[-1]: value for path, value in found.items() if names[path[-1]] == 1}
     return alone | {".".join(path): value for path, value in found.items()}
 
 
-def _scalars(result: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each value's path and words: "" for none, and for one that gives a model orders."""
+def _scalars(result: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, value in result.items():
         if isinstance(value, Mapping):
             yield from _scalars(value, *path, name)
         elif not isinstance(value, bool | list):
-            yield (*path, name), _written(value)
+            yield (*path, name), value
 
 
 def _written(value: str | float | None) -> str:
@@ -150,6 +156,12 @@ def filled(template: str, result: Mapping[str, Any]) -> str:
         elif fields or not lacks:
             kept.append(FIELD.sub(lambda place: known[place[1]], sentence))
     return " ".join(kept)
+
+
+def named_by(template: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result has for the {fields} of a template, by their names there."""
+    known = _named(result)
+    return {name: known[name] for name in FIELD.findall(template) if _written(known.get(name))}
 
 
 def missing_fields(rules: Sequence[Rule], lines: Sequence[Line]) -> list[str]:

@@ -88,7 +88,8 @@ class ToolForm(forms.ModelForm[Tool]):
             "says one: “where is my order”.",
             "result_template": "The reply in a release that says rules in their own words: “Order "
             "{order_id} is {status}. It takes {eta_minutes} more minutes.” A sentence whose field "
-            "has no value is left out. Empty: the model words it.",
+            "has no value is left out. Empty: the model words it. Customers see the fields "
+            "named here on the card of a call, and nothing else of the result.",
             "personal": "It reads or changes what belongs to one customer: called only for "
             "identified customers.",
             "scenes": "None chosen: every scene.",

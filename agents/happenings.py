@@ -65,11 +65,12 @@ class Calling:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A tool was called."""
+    """A tool was called; `shown` is what customers see of its result."""
 
     name: str
     arguments: dict[str, Any]
     result: dict[str, Any]
+    shown: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

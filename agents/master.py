@@ -221,7 +221,9 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> AsyncItera
     yield Calling(action.name, words[:1].upper() + words[1:])
     await acting.call(turn, action, step)
     yield step
-    yield Called(action.name, action.arguments, step.result or {})
+    result = step.result or {}
+    shown = telling.shown(turn.tools[action.name], result)
+    yield Called(action.name, action.arguments, result, shown)
 
 
 async def _call_confirmed(turn: Running) -> AsyncIterator[Happening]:

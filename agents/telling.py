@@ -9,10 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import contains
+from typing import Any
 
-from agents import occasions
+from agents import composing, occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, failed, is_broken
+from agents.finding import unanswered
+from agents.grounding import identifiers
 from agents.happenings import TurnContext
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
@@ -28,6 +31,7 @@ FAILED = "I'm sorry, this did not work out ({job}): {error}"
 LONGEST_NAME = 20  # characters of an argument that says what a job was about
 TAKEN_UP = 0.3  # of the words that carry a meaning
 _WORD = re.compile(r"[\u4e00-\u9fff]|\d+|[^\W\d_]{4,}")
+UNCLEAR = "No clear answer came."
 UNSURE = "I'm sorry, I can't tell whether that worked. A colleague looks into it now."
 
 
@@ -97,7 +101,7 @@ def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
     if failed(last.result):
         return _of_failure(tool, str(last.result["error"]))
     words = told_of(turn) if tool.result_template else ""
-    if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn)):
+    if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn, tool)):
         return None
     return DialogueAction(REPLY, words, "As the tool told")
 
@@ -120,15 +124,38 @@ def broken(turn: Running) -> str:
     return error if tool and error and is_broken(tool.name, error) else ""
 
 
-def _has_more_to_do(turn: Running) -> bool:
-    """Say whether to look something up may have been a step only: to a rule, or to a deed.
+def _has_more_to_do(turn: Running, tool: Tool) -> bool:
+    """Say whether to look something up may have been a step only: to a rule, a deed, or the next.
 
     Then the model goes on, and its reply is what was told and the rule that it cites.
     """
-    if turn.rules:
+    if turn.rules or _is_next_named(turn, tool):
         return True
-    others = [tool for tool in turn.tools.values() if tool.name not in turn.made]
+    others = [each for each in turn.tools.values() if each.name not in turn.made]
     return any(occasions.offers(others, turn.lines, turn.rules).values())
+
+
+def _is_next_named(turn: Running, tool: Tool) -> bool:
+    """Say whether the customer has named another order, or the like, that this tool takes."""
+    said = " ".join(unanswered(turn.lines))
+    made = {str(value) for call in turn.made[tool.name] for value in call.values()}
+    schemas = tool.parameters.get("properties", {}).values()
+    patterns = [schema["pattern"] for schema in schemas if "pattern" in schema]
+    return any(made.isdisjoint([each]) for one in patterns for each in identifiers(one, said))
+
+
+def shown(tool: Tool, result: dict[str, Any]) -> dict[str, Any]:
+    """Return what customers are shown of a result: what its template names, or why not.
+
+    Reasons are those of the business; what broke, and how, is for staff.
+    """
+    if not failed(result):
+        return composing.named_by(tool.result_template, result)
+    error = str(result["error"])
+    if error == NOT_IDENTIFIED:
+        return {"error": SIGN_IN}
+    is_ours = error.startswith((tool.name, WRONG_ARGUMENTS)) or is_broken(tool.name, error)
+    return {"error": UNCLEAR if is_ours else error}
 
 
 def _is_news_alone(lines: Sequence[Line]) -> bool:

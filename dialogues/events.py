@@ -53,7 +53,9 @@ async def _send(conversation_id: UUID, message: dict[str, Any]) -> None:
 
 
 def as_json(event: Event, *, cites: bool = True) -> dict[str, Any]:
-    """Return a durable event as sockets and the API show it.
+    """Return a durable event as customers are shown it: by sockets, by polling and by their API.
+
+    Of what a tool told that is what was kept as `shown`; the whole result is for staff.
 
     Args:
         cites: show which rules an answer rests on; whether customers see it is the site's policy.
@@ -75,6 +77,9 @@ def as_json(event: Event, *, cites: bool = True) -> dict[str, Any]:
         shown["choices"] = event.data.get("choices", [])  # answers to offer as buttons
         if "proactive" in event.data:  # said unasked: the customer may want no more of it
             shown["proactive"] = True
+    elif event.kind == EventKind.ACTION:
+        shown |= {"name": event.data["name"], "arguments": event.data["arguments"]}
+        shown["result"] = event.data.get("shown", {})
     else:
         shown |= event.data
     if event.client_id:

@@ -76,13 +76,14 @@ def store_call(turn: Turn, called: master.Called) -> bool:
     """
     is_ours = _is_ours(turn)
     data = {"name": called.name, "arguments": called.arguments, "result": called.result}
-    if turn.events.filter(kind=EventKind.ACTION, data=data).exists():  # by the process that died
+    known = turn.events.filter(kind=EventKind.ACTION, data__contains=data)
+    if known.exists():  # by the process that died
         return is_ours
     event = services.append(
         conversation=turn.conversation,
         kind=EventKind.ACTION,
         role=Role.AGENT if is_ours else Role.SYSTEM,
-        data=data,
+        data=data | {"shown": called.shown},
         turn=turn,
         fence=turn.fence if is_ours else None,
     )

@@ -1,5 +1,6 @@
 """A job's own words are the reply where the release says rules in theirs."""
 
+import json
 from dataclasses import replace
 
 from asgiref.sync import sync_to_async
@@ -214,6 +215,23 @@ class ToolTests(AgentMixin, TestCase):
             self.engine.will(calls("look_up"), cites)
             action = (await self.finished(COLD)).action
         assert (action.reply, action.knowledge) == (f"Order 7 is late.\n{RULE}", [self.unit.pk])
+
+    async def test_of_several_orders_all_are_told(self):
+        order = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+        schema = {"type": "object", "properties": {"id": order}, "required": ["id"]}
+        await Tool.objects.filter(pk=self.tool.pk).aupdate(parameters=schema, url="/{id}/")
+        told = {"/GW1001/": "late", "/GW1002/": "lost"}
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+
+            def before():
+                path = shop.requests[-1][1]
+                shop.answer = json.dumps({"id": path.strip("/"), "status": told[path]}).encode()
+
+            shop.before = before
+            self.engine.will(*[calls("look_up", id=name) for name in ("GW1001", "GW1002")])
+            asked = Line("customer", "please check my orders GW1001 and GW1002")
+            action = (await self.finished(asked)).action
+        assert action.reply == "Order GW1001 is late.\nOrder GW1002 is lost."
 
     async def test_a_model_may_still_hand_over(self):
         with business() as shop, self.settings(PUBLIC_URL=shop.url):

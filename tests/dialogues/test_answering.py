@@ -1,6 +1,7 @@
 """A turn from the first search to the stored reply, against a scripted engine."""
 
 import asyncio
+import json
 import threading
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from django.db import IntegrityError, connection
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
-from agents import breaking
+from agents import breaking, telling
 from agents.master import MOST_STEPS, SORRY, Delta
 from agents.prompting import build_messages
 from dialogues import answering, events, history, recording, services
@@ -290,10 +291,43 @@ class ToolTests(EngineMixin, TestCase):
             "name": "look_up",
             "arguments": {"order_id": "GW1001"},
             "result": {"status": "on the way"},
+            "shown": {},
         }
         assert await sync_to_async(texts)(conversation) == ["It is on the way."]
         key = self.shop.requests[0][2]
         assert key.startswith(str(turn.public_id))
+
+    async def test_customers_see_of_a_result_what_its_template_names(self):
+        template = "It is {status}. {courier.name} brings it in {eta_minutes} minutes, {nothing}."
+        await type(self.tool).objects.aupdate(result_template=template)
+        self.shop.answer = json.dumps(
+            {
+                "status": "late",
+                "fraud_score": 0.93,
+                "note_for_staff": "lies often",
+                "courier": {"name": "Ann", "phone": "+44 7700 900123"},
+                "eta_minutes": 5,
+            }
+        ).encode()
+        self.engine.will(calls("look_up", order_id="GW1001"), says("It is late."))
+        conversation = await self.answered()
+        action = await conversation.events.aget(kind=EventKind.ACTION)
+        assert action.data["result"]["fraud_score"] == 0.93, "staff see all"
+        shown = events.as_json(action)
+        assert shown["result"] == {"status": "late", "courier.name": "Ann", "eta_minutes": 5}
+        assert (shown["name"], shown["arguments"]) == ("look_up", {"order_id": "GW1001"})
+        assert "fraud" not in json.dumps(shown)
+
+    async def test_of_an_error_the_reason_that_the_business_gives(self):
+        for status, detail, words in (
+            (409, "It was picked up.", "It was picked up."),
+            (500, "database exploded", telling.UNCLEAR),
+        ):
+            self.shop.status, self.shop.answer = status, json.dumps({"detail": detail}).encode()
+            self.engine.will(calls("look_up", order_id="GW1001"), says("I can't see it now."))
+            conversation = await self.answered()
+            action = await conversation.events.aget(kind=EventKind.ACTION)
+            assert events.as_json(action)["result"] == {"error": words}
 
     async def test_the_result_is_shown_in_later_turns(self):
         self.engine.will(calls("look_up", order_id="GW1001"), says("On the way."))

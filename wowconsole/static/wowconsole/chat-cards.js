@@ -22,12 +22,9 @@ function written(value) {
 }
 
 export function actionCard(event) {
-  // What was begun as a job has a card of its own.
-  const result = event.result && !event.result.job ? event.result : {};
-  const failed = result.error || result.detail;
-  const item = make("li", failed ? "card failed" : "card");
+  const item = make("li", event.result.error ? "card failed" : "card");
   item.append(make("h2", "", words.actions[event.name] || readable(event.name)));
-  item.append(facts({ ...event.arguments, ...result }));
+  item.append(facts({ ...event.arguments, ...event.result }));
   return item;
 }
 
