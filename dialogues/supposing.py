@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from agents.budgeting import budget_of
 from agents.master import TurnContext
 from agents.models import Release, live_release
 from agents.prompting import Line, Rule
@@ -92,13 +93,14 @@ def run(job: Job) -> None:
     if row is None or row.output:
         return
     jobs.advance(job, done=0, note="Asking the model again")
-    shown = _shown(row)
+    context = _context(row)
+    shown = _shown(row)[: budget_of(context.release, None).rules]
     near = dict(row.turn.units.values_list("unit_id", "similarity"))
     rules = [
         Rule(each.unit_id, each.condition, each.content, each.risk, near.get(each.unit_id) or 0.0)
         for each in shown
     ]
-    action = rehearsed(_context(row), rules, _told(row.turn))
+    action = rehearsed(context, rules, _told(row.turn))
     jobs.advance(job, done=1, note="Asked")
     told = [{"unit_id": e.unit_id, "revision_id": e.pk, "title": e.title} for e in shown]
     WhatIf.objects.filter(pk=row.pk).update(output=action.as_dict(), shown=told)

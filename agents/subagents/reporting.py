@@ -3,7 +3,6 @@
 from agents.subagents import Data, Outcome, Said, flow, scoring
 from agents.subagents.cards import Card
 from agents.subagents.flow import State
-from agents.subagents.wording import known
 
 _FOUND = {
     "type": "object",
@@ -64,8 +63,18 @@ def summary(card: Card, state: State, found: str) -> str:
     """Say in one sentence what came of the call; every word of it is code's or the callee's."""
     if not state.facts:
         return f"{card.whom} {_WHY.get(found, 'was called')}."
-    told = f"{card.whom} says: {known(card, state)}."
+    told = f"{card.whom} answered {_answers(card, state)}."
     return told if found == "goal_reached" else f"{told} More could not be found out."
+
+
+def _answers(card: Card, state: State) -> str:
+    """Return “25 minutes” (ready in) and “No” (complete): what was said, and to what."""
+    answers = [
+        f"“{state.facts[fact.name]['said'].rstrip('.。!！ ')}” ({fact.name.replace('_', ' ')})"
+        for fact in card.facts
+        if fact.name in state.facts
+    ]
+    return " and ".join(filter(None, [", ".join(answers[:-1]), answers[-1]]))
 
 
 def tell(result: Data) -> Data:

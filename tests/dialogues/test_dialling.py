@@ -71,7 +71,7 @@ class TextCallTests(CallMixin, TestCase):
         self.assertContains(self.client.get(self.page), "This call has ended")
         event = self.job.conversation.events.last()
         assert event.data["result"]["summary"] == (
-            "Bangkok Corner says: ready in: 25 minutes; replace: Yes."
+            "Bangkok Corner answered “25 minutes” (ready in) and “Yes” (replace)."
         )
 
     def test_opening_the_link_is_not_answering(self):
@@ -259,7 +259,7 @@ class CustomerAwayTests(EngineMixin, CallMixin, TestCase):
         self.engine.always = Answer("{broken")
         async_to_sync(answering.answer_conversation)(conversation.pk)
         event = conversation.events.last()
-        assert event.text == "Bangkok Corner says: ready in: 25 minutes; replace: Yes."
+        assert event.text == "Bangkok Corner answered “25 minutes” (ready in) and “Yes” (replace)."
         assert conversation.__class__.objects.get().control == "bot"
 
     def test_where_nothing_may_be_spent_any_more_the_summary_is_still_told(self):
@@ -274,7 +274,7 @@ class CustomerAwayTests(EngineMixin, CallMixin, TestCase):
             self.type(text)
         with self.settings(CONVERSATION_CAP_CENTS=5):
             async_to_sync(answering.answer_conversation)(conversation.pk)
-        assert conversation.events.last().text.startswith("Bangkok Corner says: ready in")
+        assert conversation.events.last().text.startswith("Bangkok Corner answered")
         assert conversation.__class__.objects.get().control == "bot"
 
     def test_so_it_does_when_the_job_has_just_begun(self):

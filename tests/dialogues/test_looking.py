@@ -302,7 +302,7 @@ class WaitTests(EngineMixin, TestCase):
         conversation = await sync_to_async(make_message)(encoded(scenery()))
         await sync_to_async(do)(await sync_to_async(make_job)(conversation))
         said, *_ = await self.answered(conversation, seen(confidence=0.2), wait=5)
-        assert said.startswith("Bangkok Corner says: ")
+        assert said.startswith("Bangkok Corner answered ")
         assert said.endswith(looking.UNCLEAR)
 
     async def test_nobody_waits_for_ever_and_it_is_woven_in_later(self):

@@ -92,6 +92,11 @@ class JobTests(WhatIfTestCase):
         assert (row.kind, row.output["reply"]) == (WhatIfKind.RELEASE, "A $5 voucher!")
         assert self.engine.requests[-1]["model"] == other.version.name
 
+    def test_what_the_release_does_not_read_is_not_shown(self):
+        row = self.supposed(release=make_release(limits={"budget": {"rules": 1}}))
+        assert len(row.shown) == 1 < self.turn.units.count()
+        assert self.rules_asked().count("[") == 1
+
     def test_what_tools_told_stays_told(self):
         action = {"name": "look_up", "arguments": {}}
         call = {"action": {"action": action}, "result": {"eta": 5}, "messages": []}
