@@ -32,7 +32,8 @@ def _events() -> dict[str, Any]:
         "operationId": "chat_sessions_events_retrieve",
         "description": "What is newer than an event, or what comes within `wait` seconds: the "
         "events of the chat socket, but for the pieces of a reply being written. A status of the "
-        "agent and its message name their `turn`.",
+        "agent and its message name their `turn`. Of a tool's result an `action` has the fields "
+        "that the tool's template names, or why there is none (`error`).",
         "parameters": [
             _ID,
             _number("after", "seq of the last event you have"),
