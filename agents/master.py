@@ -259,7 +259,10 @@ def find_rules(context: TurnContext) -> list[Found]:
 
 
 async def rehearse(
-    context: TurnContext, rules: Sequence[Rule], told: Sequence[Line] = ()
+    context: TurnContext,
+    rules: Sequence[Rule],
+    told: Sequence[Line] = (),
+    steps: list[Step] | None = None,
 ) -> DialogueAction:
     """Return what the agent would say or do first by `rules`; tools are named, never called.
 
@@ -267,20 +270,23 @@ async def rehearse(
 
     Args:
         told: what calls of this turn told already; the next action is the one after them.
+        steps: where each engine call is put, also of a try that fails, for who counts its cost.
 
     Raises:
         EngineUnavailable: no answer.
     """
     turn = await turning.begin(context)
     turning.show(turn, rules)
-    return telling.with_news(context, await _rehearsed(turn, told))
+    said = await _rehearsed(turn, told, [] if steps is None else steps)
+    return telling.with_news(context, said)
 
 
-async def _rehearsed(turn: Running, told: Sequence[Line]) -> DialogueAction:
+async def _rehearsed(turn: Running, told: Sequence[Line], steps: list[Step]) -> DialogueAction:
     if plain := _without_a_model(turn, told):
         return plain
     while not turn.spent.over(turn.budget):
         step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
+        steps.append(step)
         async for _ in turning.ask(turn, step, guarding.is_backed):
             pass
         action = turning.read(turn, step)

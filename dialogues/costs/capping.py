@@ -1,6 +1,7 @@
 """What a conversation and a day may cost; above it, people answer.
 
-Turns and the jobs of sub-agents count: what was done for the customer. What staff ask for (drafts,
+Turns, the jobs of sub-agents and the wording of unasked messages count: what was done for the
+customer. What staff ask for (drafts,
 summaries, what-ifs, replays, trials of plans) is not the conversation's and is not held back, and
 neither are judge, vision and speech models, which have no price here.
 """
@@ -14,24 +15,25 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from dialogues.models import Conversation, SubagentJob, Turn
+from dialogues.models import Conversation, ProactiveDecision, SubagentJob, Turn
 
 RESERVING = 5_418_207  # key of the advisory lock; any number nobody else uses
 CAPPED = "I have come as far as I can here. A colleague goes on from this point."
 
 
-def money_left(conversation: Conversation, *, but: int = 0) -> Decimal | None:
+def money_left(conversation: Conversation | None, *, but: int = 0) -> Decimal | None:
     """Return the dollars that the caps leave for the next turn; None: no cap is set.
 
     Args:
         but: pk of a turn whose own cost is not taken off; 0: none.
     """
     left = []
-    if settings.CONVERSATION_CAP_CENTS:
-        spent = _spent(but, conversation=conversation)
+    if settings.CONVERSATION_CAP_CENTS and conversation:
+        spent = _spent(but, conversation=conversation) + _worded(conversation=conversation)
         left.append(_dollars(settings.CONVERSATION_CAP_CENTS) - spent)
     if settings.DAY_CAP_CENTS:
-        left.append(_dollars(settings.DAY_CAP_CENTS) - _spent(but, created_at__gte=_midnight()))
+        spent = _spent(but, created_at__gte=_midnight()) + _worded(decided_at__gte=_midnight())
+        left.append(_dollars(settings.DAY_CAP_CENTS) - spent)
     return min(left) if left else None
 
 
@@ -60,6 +62,12 @@ def _spent(but: int, **of: Any) -> Decimal:
     of |= {"cost__gt": 0}
     rows = (Turn.objects.filter(**of).exclude(pk=but), SubagentJob.objects.filter(**of))
     return sum((each.aggregate(sum=Sum("cost"))["sum"] or Decimal(0) for each in rows), Decimal(0))
+
+
+def _worded(**of: Any) -> Decimal:
+    """Return what wording the unasked messages with these fields has cost."""
+    rows = ProactiveDecision.objects.filter(**of, cost__gt=0)
+    return rows.aggregate(sum=Sum("cost"))["sum"] or Decimal(0)
 
 
 def _midnight() -> datetime:

@@ -44,6 +44,11 @@ YIELDING = timedelta(seconds=5)  # until it is tried again while a weightier one
 # due to the second, until so long after: then nobody gets it done.
 SOON, PATIENCE = timedelta(seconds=30), timedelta(minutes=5)
 SENT_AT_ONCE = 200
+# Not what wording cost: a worker whose lease lapsed may be adding to it.
+SETTLED = [
+    *("outcome", "reason", "owner", "leased_until"),
+    *("due_at", "message", "conversation", "decided_at"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def _settle(decision: ProactiveDecision, words: str) -> None:
         decision.message, decision.conversation = sent, sent.conversation
     if verdict.outcome != Outcome.WAITING:
         decision.decided_at = timezone.now()
-    decision.save()
+    decision.save(update_fields=SETTLED)
 
 
 def _still(verdict: Verdict, version: ProactiveVersion) -> Verdict:

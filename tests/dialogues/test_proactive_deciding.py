@@ -9,7 +9,6 @@ from django.db import IntegrityError, transaction
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from agents import engines
 from dialogues import services, tasks
 from dialogues.desk.control import take_control
 from dialogues.models import (
@@ -29,8 +28,7 @@ from dialogues.proactive import contact, deciding
 from dialogues.proactive import policies as proactive_policies
 from dialogues.proactive.sending import adopt
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
-from tests.engine import EngineMixin, says
-from tests.factories import make_release, make_scene, make_user, say
+from tests.factories import make_scene, make_user, say
 
 NEVER_QUIET = override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
 TEXT = "Your order GW1002 is 45 minutes late."
@@ -361,39 +359,6 @@ class HoldoutTests(TestCase):
         assert 0 < len(held) < 12
         assert all(one.conversation is None for one in held)
         assert Conversation.objects.count() == 12 - len(held)
-
-
-@NEVER_QUIET
-class WordingTests(EngineMixin, TestCase):
-    def told(self, answer, **chat):
-        make_release(live=True)
-        make_policy(wording="agent")
-        chat = make_chat(**chat)
-        say(chat, "Hello")
-        self.engine.will(answer)
-        decided(make_event())
-        return said(chat)
-
-    def test_the_agent_says_it_in_its_words(self):
-        assert self.told(says("Sorry: GW1002 comes 45 minutes late.")) == [
-            "Sorry: GW1002 comes 45 minutes late."
-        ]
-        prompt = self.engine.requests[0]["messages"][-1]["content"]
-        assert TEXT in prompt
-
-    def test_a_chat_in_which_the_agent_has_spoken_is_told_in_its_words_too(self):
-        words = "Sorry: GW1002 comes 45 minutes late."
-        assert self.told(says(words), release=make_release()) == [words]
-
-    def test_other_figures_are_refused(self):
-        assert self.told(says("GW1002 comes in 5 minutes, and you get $10.")) == [TEXT]
-
-    def test_only_a_reply_is_said(self):
-        assert self.told(says("GW1002 is 45 late", name="handoff")) == [TEXT]
-
-    def test_without_an_engine_it_is_said_as_written(self):
-        with patch.object(engines, "stream", side_effect=engines.EngineUnavailable("down")):
-            assert self.told(says("")) == [TEXT]
 
 
 class ConstraintTests(TestCase):
