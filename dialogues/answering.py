@@ -173,7 +173,7 @@ async def _may_act(turn: Turn) -> bool:
 async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
     assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
-    said = await looking.answer_for(turn, partial(_status, turn))
+    said = await looking.answer_for(turn, partial(_status, turn), record.waits)
     context = await database_sync_to_async(context_of)(turn, turn.release)
     if said is None and context.money_left is not None and context.money_left <= 0:
         said = await master.news(context)

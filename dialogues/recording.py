@@ -29,6 +29,7 @@ class Record:
     found: list[Found] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)  # milliseconds, by sub-agent
     pending: Call | None = None  # what the reply asks the customer to agree to
     degraded: str = ""  # why the reply is not the model's
     hear: Callable[[str], None] | None = None
@@ -47,6 +48,10 @@ class Record:
         self.timings["tools_ms"] = sum(step["tool_ms"] for step in self.steps) - hops
         if jobs:
             self.timings["subagents_ms"] = hops
+        for step in jobs:
+            name = step["action"]["action"]["name"]
+            self.waits[name] = self.waits.get(name, 0) + step["tool_ms"]
+        self.timings |= {f"subagent_{name}_ms": ms for name, ms in self.waits.items()}
 
     @property
     def figures(self) -> dict[str, Any]:

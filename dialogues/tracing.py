@@ -11,7 +11,9 @@ from agents import confirming
 from agents.budgeting import budget_of, dollars
 from agents.calling import failed
 from agents.models import ToolKind
+from agents.subagents import REGISTRY
 from dialogues.history import lines_for
+from dialogues.jobs.subagents import CALL
 from dialogues.loop.reviewing import spoken_action, step_action
 from dialogues.models import (
     Event,
@@ -218,9 +220,15 @@ def _ended(turn: Turn) -> Iterator[Moment]:
 
 
 def latencies(turn: Turn) -> list[Latency]:
-    """Return the parts of the turn's time beside their budgets."""
-    times = {part: turn.timings.get(f"{part}_ms") for part in PARTS}
-    budgets: dict[str, Any] = settings.LATENCY_BUDGETS_MS
+    """Return the parts of the turn's time beside their budgets, each sub-agent's among them."""
+    by_subagent = sorted(
+        name.removesuffix("_ms") for name in turn.timings if name.startswith("subagent_")
+    )
+    parts = [*PARTS[:-1], *by_subagent, PARTS[-1]]
+    times = {part: turn.timings.get(f"{part}_ms") for part in parts}
+    budgets: dict[str, Any] = dict.fromkeys(by_subagent, REGISTRY[CALL].budget_ms)  # of plans
+    budgets |= {f"subagent_{name}": each.budget_ms for name, each in REGISTRY.items()}
+    budgets |= settings.LATENCY_BUDGETS_MS
     total = times["total"] or 1
     return [
         Latency(

@@ -128,7 +128,9 @@ class SubAgent:
     """An entry of the registry.
 
     `inputs` and `outputs` are JSON schemas; both are enforced. `timeout_seconds` is from
-    delegation to result. `tell` makes of a result what the agent and the customer read.
+    delegation to result; `budget_ms` is what it should take of a turn: to hand a job over or,
+    where a turn waits for the result, to wait. `tell` makes of a result what the agent and the
+    customer read.
     """
 
     name: str
@@ -140,6 +142,7 @@ class SubAgent:
     cost_class: CostClass
     run: Callable[[Work], Awaitable[Outcome]]
     most_attempts: int = 3
+    budget_ms: int = 150
     is_tool: bool = True  # False: only plans of people lead to it, never a model directly
     tell: Callable[[Data], Data] = dict
 

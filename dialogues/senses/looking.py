@@ -92,7 +92,7 @@ def _key(name: str, event: Event) -> str:
 
 
 async def answer_for(
-    turn: Turn, tell: Callable[[str, str], Awaitable[None]]
+    turn: Turn, tell: Callable[[str, str], Awaitable[None]], waits: dict[str, float]
 ) -> DialogueAction | None:
     """Wait for what the turn's message carries; return what to say where no model can help.
 
@@ -101,25 +101,30 @@ async def answer_for(
 
     Args:
         tell: shows the customer a state and what is being done.
+        waits: is given the milliseconds that were waited, by sub-agent.
     """
     if not await turn.conversation.attachments.exclude(event=None).aexists():
         return None
-    await _wait(turn, tell)
+    await _wait(turn, tell, waits)
     return await sync_to_async(_wordless)(turn)
 
 
-async def _wait(turn: Turn, tell: Callable[[str, str], Awaitable[None]]) -> None:
+async def _wait(
+    turn: Turn, tell: Callable[[str, str], Awaitable[None]], waits: dict[str, float]
+) -> None:
     """Wait, within LOOK_WAIT_SECONDS, for what the turn's message carries, and take it up."""
     jobs = await sync_to_async(_jobs_of)(turn)
     if not jobs:
         return
     unfinished = SubagentJob.objects.filter(pk__in=jobs).exclude(state__in=FINISHED)
-    until = time.monotonic() + settings.LOOK_WAIT_SECONDS
-    rounds = 0
-    while time.monotonic() < until and await unfinished.aexists():
+    started, rounds = time.monotonic(), 0
+    while doing := [name async for name in unfinished.values_list("name", flat=True)]:
+        waited = time.monotonic() - started
+        waits.update(dict.fromkeys(doing, round(waited * 1000, 1)))
+        if waited >= settings.LOOK_WAIT_SECONDS:
+            break
         if rounds % TOLD_EVERY == 0:  # in between, others tell the customer to have patience
-            doing = await unfinished.values_list("name", flat=True).afirst()
-            await tell("calling", DOING.get(doing or "", DOING[LOOK]))
+            await tell("calling", DOING[doing[0]])
         rounds += 1
         await asyncio.sleep(LOOK_SECONDS)
     await sync_to_async(_take_up)(turn, jobs)

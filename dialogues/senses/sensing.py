@@ -24,6 +24,7 @@ DOING = {
     READ: "Reading your file",
 }
 TIMEOUT_SECONDS = 120
+BUDGET_MS = 4_000  # of a turn that waits: Whisper takes about three seconds on two cores
 LEAST_CONFIDENCE = 0.6  # below it, another picture or a person is asked for
 TOLD_CHARACTERS = 400  # of the words of all pictures, or files, that the agent is told
 TOLD_AT_END = 0.3  # of them from the end of a file: an invoice's total stands there
@@ -209,6 +210,7 @@ register(
         inputs=_INPUTS,
         outputs=_outputs(seeing.PROPERTIES | {"by": {"type": "string"}}),
         timeout_seconds=TIMEOUT_SECONDS,
+        budget_ms=BUDGET_MS,
         cost_class=CostClass.LOW,
         run=look,
         is_tool=False,
@@ -229,6 +231,7 @@ register(
             }
         ),
         timeout_seconds=TIMEOUT_SECONDS,
+        budget_ms=BUDGET_MS,
         cost_class=CostClass.LOW,
         run=hear,
         is_tool=False,
@@ -253,6 +256,7 @@ register(
             }
         ),
         timeout_seconds=TIMEOUT_SECONDS,
+        budget_ms=BUDGET_MS,
         cost_class=CostClass.LOW,
         run=read,
         is_tool=False,

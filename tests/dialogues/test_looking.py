@@ -13,7 +13,7 @@ from PIL import Image
 
 from agents import hearing, reading, seeing
 from agents.screening import REMOVED
-from dialogues import answering, history, services
+from dialogues import answering, history, services, tracing
 from dialogues.models import Attachment, EventKind, Role, SubagentJob, SubagentState, Turn
 from dialogues.senses import attaching, looking, sensing, suspecting
 from dialogues.tasks import do_job
@@ -332,6 +332,15 @@ class WaitTests(EngineMixin, TestCase):
             await answering.answer_conversation(conversation.pk)
         said = [text async for text in self.replies(conversation)]
         assert said == [looking.STILL_LISTENING, "On its way."]
+
+    async def test_the_trace_shows_for_whom_a_turn_waited_and_how_long_it_should(self):
+        conversation = await sync_to_async(make_message)(encoded(scenery()))
+        with patch.object(looking, "LOOK_SECONDS", 0.01):
+            await self.answered(conversation, wait=0.05)
+        turn = await Turn.objects.aget()
+        [part] = [each for each in tracing.latencies(turn) if "look at image" in each.label]
+        assert (part.label, part.budget_ms) == ("Subagent look at image", sensing.BUDGET_MS)
+        assert 50 <= part.ms <= turn.timings["total_ms"]
 
     async def replies_to_voice(self, **outcome):
         with (
