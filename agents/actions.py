@@ -99,7 +99,7 @@ def action_schema(*, tools: Sequence[dict[str, Any]], unit_ids: Sequence[int]) -
     """
     nothing = {"type": "object", "properties": {}, "additionalProperties": False}
     choices = [(name, nothing) for name in BUILT_IN]
-    choices += [(tool["name"], _closed(tool["parameters"])) for tool in tools]
+    choices += [(tool["name"], closed(tool["parameters"])) for tool in tools]
     cited: dict[str, Any] = {"type": "array", "maxItems": 0}
     if unit_ids:
         cited = {"type": "array", "items": {"enum": list(unit_ids)}, "maxItems": 3}
@@ -124,7 +124,8 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
+def closed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of arguments that allows those it names alone."""
     properties = parameters.get("properties", {})
     return {
         "type": "object",

@@ -65,7 +65,7 @@ def check_schema(parameters: Any) -> None:
         raise BadSchema(f"Not a JSON schema: {error.message[:200]}") from None
     if any(not reference.startswith("#") for reference in _references(parameters)):
         raise BadSchema("References lead to the schema itself only.")
-    for pattern in _patterns(parameters):
+    for pattern in patterns_of(parameters):
         _check_pattern(pattern)
     properties = parameters.get("properties", {})
     if unknown := sorted(set(parameters.get("required", [])) - set(properties)):
@@ -83,16 +83,16 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _patterns(schema: Any) -> Iterator[str]:
+def patterns_of(schema: Any) -> Iterator[str]:
     """Yield all patterns, however deep: agents look for what matches them in a dialogue."""
     if isinstance(schema, list):
         for item in schema:
-            yield from _patterns(item)
+            yield from patterns_of(item)
     elif isinstance(schema, dict):
         for name, value in schema.items():
             if name == "pattern" and isinstance(value, str):
                 yield value
-            yield from _patterns(value)
+            yield from patterns_of(value)
 
 
 def _check_pattern(pattern: str) -> None:

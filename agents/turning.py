@@ -26,10 +26,11 @@ from agents.budgeting import Budget, Spent
 from agents.calling import failed
 from agents.finding import unanswered
 from agents.gating import Gate
-from agents.grounding import grounded, invents
+from agents.grounding import grounded, made_up, mistyped, objection
 from agents.happenings import Delta, Step, TurnContext
 from agents.models import Composition, Tool, as_json, released
 from agents.prompting import LINES_SHOWN, Line, Message, Rule, ask_again, build_messages
+from agents.schemas import patterns_of
 from agents.streaming import ReplyStream
 from knowledge.models import Revision
 from knowledge.searching import Found
@@ -158,8 +159,9 @@ def _allowed(turn: Running, step: Step) -> dict[str, dict[str, Any]]:
     not have that.
     """
     described = [as_json(tool) for tool in turn.tools.values()]
-    latest = " ".join(unanswered(turn.lines)) if turn.context.release.quotes else ""
-    tools = grounded(described, named(turn), turn.made, latest=latest)
+    is_small = turn.context.release.quotes
+    known, latest = (named_now(turn), waiting(turn)) if is_small else (named(turn), "")
+    tools = grounded(described, known, turn.made, latest=latest)
     callable_now = [turn.tools[tool["name"]] for tool in tools]
     step.offers = occasions.offers(callable_now, turn.lines, turn.rules)
     return {tool["name"]: tool for tool in tools if step.offers.get(tool["name"], "no question")}
@@ -334,6 +336,26 @@ def named(turn: Running) -> str:
     return "\n".join(str(line) for line in turn.lines[-LINES_SHOWN:] if line.role != "agent")
 
 
+def waiting(turn: Running) -> str:
+    """Return what the customer wrote since the agent spoke last."""
+    return " ".join(unanswered(turn.lines))
+
+
+def patterns(turn: Running) -> list[str]:
+    """Return the patterns of all identifiers that the turn's tools take."""
+    return list(patterns_of([tool.parameters for tool in turn.tools.values()]))
+
+
+def is_mistyped(turn: Running) -> bool:
+    """Say whether a number that waits for an answer is none that a tool could take."""
+    return mistyped(waiting(turn), patterns(turn))
+
+
+def named_now(turn: Running) -> str:
+    """Return what `named` does; where a number is mistyped, nothing that was named before it."""
+    return waiting(turn) if is_mistyped(turn) else named(turn)
+
+
 def read(turn: Running, step: Step) -> DialogueAction | None:
     """Read what the engine wrote; a call that the turn's schema forbids is not readable."""
     try:
@@ -357,9 +379,19 @@ def _problem_of_call(turn: Running, action: DialogueAction) -> str:
     if action.arguments in turn.made.get(action.name, []):
         return f"{action.name} was called with these arguments already: say what it told"
     tool = turn.allowed.get(action.name)
-    if tool is None or invents(action.arguments, tool):
-        return f"{action.name} can't be called with these arguments now"
+    if tool is None:
+        return f"{action.name} can't be called now"
+    if wrong := objection(action.arguments, tool):
+        return f"{action.name} can't be called with these arguments: {wrong}"
+    if turn.tools[action.name].is_irreversible:
+        return "; ".join(made_up(action.arguments, tool, _said_to_a_call(turn, action)))
     return ""
+
+
+def _said_to_a_call(turn: Running, action: DialogueAction) -> list[str]:
+    """Return what the words of a call may rest on."""
+    rules = [f"{rule.condition}. {rule.content}" for rule in turn.cited(action)]
+    return [named(turn), *(line.text for line in turn.lines if line.is_staff), *rules]
 
 
 def _lacks_fields(turn: Running, action: DialogueAction) -> bool:

@@ -5,7 +5,7 @@ import re
 
 from django.test import SimpleTestCase
 
-from agents.grounding import grounded, invents
+from agents.grounding import grounded, made_up, mistyped, objection
 
 
 def tool(pattern="^GW[0-9]{4}$", **properties):
@@ -71,9 +71,81 @@ class GroundingTests(SimpleTestCase):
                 assert identifier in dialogue.upper()
                 assert re.fullmatch("GW[0-9]{4}", identifier)
 
-    def test_invented_arguments_are_told_from_copied_ones(self):
-        (limited,) = grounded([tool(reason={"type": "string"})], "GW1001")
-        assert not invents({"order_id": "GW1001", "reason": "late"}, limited)
-        assert invents({"order_id": "GW9999"}, limited)
-        assert invents({"order_id": "GW1001\n"}, limited)
-        assert invents({"order_id": ["GW1001"]}, limited)
+    def test_identifiers_are_found_however_deep_they_stand(self):
+        order = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+        deep = tool(
+            orders={"type": "array", "items": order},
+            more={"properties": {"id": order, "note": {}}, "required": ["id"]},
+            other={"anyOf": [order, {"type": "null"}]},
+        )
+        (limited,) = grounded([deep], "GW1001")
+        known = {"enum": ["GW1001"]}
+        properties = limited["parameters"]["properties"]
+        assert properties["orders"]["items"] == known
+        assert properties["more"]["properties"] == {"id": known, "note": {}}
+        assert properties["other"]["anyOf"] == [known, {"type": "null"}]
+
+    def test_what_may_be_left_out_is_left_out_where_nobody_named_it(self):
+        order = {"type": "string", "pattern": "^#[0-9]{4}$"}
+        deep = tool(
+            orders={"type": "array", "items": order},
+            more={"properties": {"id": order}, "required": ["id"]},
+            other={"anyOf": [order, {"type": "null"}]},
+            loose={"properties": {"id": order, "note": {}}, "required": []},
+        )
+        (limited,) = grounded([deep], "GW1001")
+        properties = limited["parameters"]["properties"]
+        assert sorted(properties) == ["loose", "order_id", "other"]
+        assert properties["other"]["anyOf"] == [{"type": "null"}]
+        assert properties["loose"]["properties"] == {"note": {}}
+        deep["parameters"]["required"] = ["order_id", "orders"]
+        assert grounded([deep], "GW1001") == []
+
+    def test_what_breaks_the_limits_is_objected_to(self):
+        item = {"type": "array", "items": {"pattern": "^GW[0-9]{4}$"}}
+        (limited,) = grounded([tool(reason={"type": "string"}, items=item)], "GW1001")
+        assert not objection({"order_id": "GW1001", "reason": "late"}, limited)
+        for arguments in (
+            {"order_id": "GW9999"},
+            {"order_id": "GW1001\n"},
+            {"order_id": ["GW1001"]},
+            {"reason": "late"},
+            {"order_id": "GW1001", "amount": 900},
+            {"order_id": "GW1001", "reason": 7},
+            {"order_id": "GW1001", "items": ["GW1001", "GW1002"]},
+        ):
+            assert objection(arguments, limited), arguments
+
+
+class MistypedTests(SimpleTestCase):
+    def test_what_looks_like_an_identifier_and_is_none(self):
+        for text in ("cancel GW10099", "gw1O09", "GW-100", "order 1018", "GW1009 or GW10099"):
+            assert mistyped(text, ["^GW[0-9]{4}$"]), text
+
+    def test_what_is_one_or_is_said_of_other_things(self):
+        for text in (
+            *("cancel gw1009!", "the 2 cold burgers", "at 2pm", "it was $1200.50", "18:30", "x2"),
+            *("GW1009 and #W1234567", "100%"),
+        ):
+            assert not mistyped(text, ["^GW[0-9]{4}$", "^#W[0-9]{7}$"]), text
+        assert not mistyped("GW10099", [])
+
+
+class MadeUpTests(SimpleTestCase):
+    def made_up(self, *said, **arguments):
+        lists = {"pay": {"enum": ["$9"]}, "parts": {"items": {"const": "$8"}}}
+        return made_up(arguments, tool(**lists), said)
+
+    def test_figures_promises_and_addresses_need_somebody_who_gave_them(self):
+        for arguments in (
+            {"amount": 5000},
+            {"note": "with a voucher"},
+            {"note": "see http://evil.example"},
+            {"more": {"notes": ["fine", "within 2 days"]}},
+        ):
+            assert self.made_up("refund GW1001, it was cold", **arguments), arguments
+            assert not self.made_up(str(arguments), **arguments), arguments
+
+    def test_other_words_and_what_is_chosen_from_a_list_do_not(self):
+        chosen = {"pay": "$9", "parts": ["$8"], "is_new": True, "other": None, "order_id": "GW1001"}
+        assert not self.made_up("refund GW1001", note="It came cold", **chosen)
