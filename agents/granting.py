@@ -18,7 +18,7 @@ from agents.confirming import Call
 from agents.models import Tool
 from agents.prompting import Line, Rule
 from agents.proposing import arguments_in, question, said_last
-from agents.turning import Running, named, told_of
+from agents.turning import Running, named_now, told_of
 
 # A question about how things are, not about an order: "how long do refunds take".
 _GENERAL = re.compile(
@@ -46,7 +46,7 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
     if arguments is None and not _GENERAL.search(said):
         if lacking := question(turn, tool):
             return _followed_by(action, lacking.reply), None
-        arguments = arguments_in(tool, named(turn), words=said)
+        arguments = arguments_in(tool, named_now(turn), words=said)
     if arguments is None or _was_called(turn, tool, arguments):
         return action, None
     asked = confirming.question(tool, replace(action, arguments=arguments))
@@ -78,7 +78,7 @@ def _granted(turn: Running, action: DialogueAction, said: str) -> Tool | None:
     if action.name != REPLY or not turn.context.release.quotes:
         return None
     asking = [tool for tool in turn.tools.values() if tool.is_irreversible]
-    tools = [tool for tool in asking if occasions.asked_for(tool, said)]
+    tools = [tool for tool in asking if occasions.wished(tool, said)]
     rules = turn.cited(action)
     if len(tools) != 1 or not any(occasions.grants(tools[0], rule) for rule in rules):
         return None

@@ -26,6 +26,31 @@ _NOT_DONE = re.compile(rf"{DENIES.pattern}|\binstead of\b|而非", re.IGNORECASE
 WEAK_WORDS = "already any being can cannot least may more most new only some still yet"
 WEAK = {*IDLE, *WEAK_WORDS.split()}
 _WORD = re.compile(r"[a-z]{3,}|[\u4e00-\u9fff]{2,4}")
+_CLAUSE = re.compile(r"[,;:，；：—–]|\b(?:and|but|so|because|then|please)\b|请", re.IGNORECASE)
+# What stands before a deed, in its clause, where it is asked about, unwanted or to be undone.
+# "Can you cancel it?" asks for it.
+_NO_WISH = re.compile(
+    r"^\W*(?:(?:hi|hey|hello|ok|well|sorry)\W+)*(?:what|when|which|who|whose|where|does|did|is|are"
+    r"|am|was|were|has|had|(?:do|have) (?=you|i|we|they)|(?:will|would|should|shall) (?!you\b))\b"
+    r"|\b(?:how|why)\b|为什么|怎么|什么时候|多久|是否"
+    r"|(?:n't|\bnot|\bnever)\W+(?:\w+\W+)?(?:want|need|like|ask|mean|request|say|said|told?)\w*\b"
+    r"|\b(?:stop|halt|withdraw|undo|revoke|reverse|retract|take back|call off|forget|hold|pause)\b"
+    r"(?:\W+\w+){0,5}\W*$|\bcancel\w*\W+(?:(?:the|my|this|that|your)\W+)?$|(?:撤回|撤销|停止|取消)\W*$",
+    re.IGNORECASE,
+)
+_IMAGINED = re.compile(
+    r"\b(?:if|suppose|supposing|whether|in case)\b|如果|若|要是|假如", re.IGNORECASE
+)
+_WANTS = re.compile(
+    r"\b(?:want|wish|like|need|get|be|help|have (?:it|this|that|my|the|order))\b|想|要|帮", re.I
+)
+_TOLD = re.compile(r"(?:ed|ing)$|[已被]\W*$")  # others did it, or it is under way
+_OTHER = re.compile(
+    r"\W+(?:(?:the|my|this|that|your)\W+)?(?:refund|cancellation|voucher|coupon|call)\w*", re.I
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:withdr[ae]w|revok|revers|undo|stopp?ed)\w*|tak\w+ (?:\w+ ){1,2}back|撤回|撤销", re.I
+)
 _FIRST_SENTENCE = re.compile(r"^.*?(?:[.。](?=\s|$)|$)", re.DOTALL)
 
 
@@ -76,10 +101,35 @@ def asked_for(tool: Tool, text: str) -> bool:
     return any(spot and not DENIES.search(each[: spot.start()]) for each, spot in found)
 
 
+def wished(tool: Tool, text: str) -> bool:
+    """Say whether a customer wants it done, rather than asks about it or wants it undone.
+
+    "Why was it cancelled?", "what if I cancel?", "the shop cancelled it" and "stop the refund"
+    are no wishes; nor is "I don't want it cancelled", though "don't want it" may be words for it.
+    """
+    deeds = _pattern(tuple(deeds_of(tool)))
+    words = [tool.name.split("_")[0], *(word for word in words_of(tool) if deeds.search(word))]
+    named = _pattern(tuple(words))
+    spots = [(each, spot) for each in sentences(plain(text)) for spot in named.finditer(each)]
+    return asked_for(tool, text) and all(_is_wish(each, spot, deeds) for each, spot in spots)
+
+
+def _is_wish(sentence: str, spot: re.Match[str], deeds: re.Pattern[str]) -> bool:
+    before = _CLAUSE.split(sentence[: spot.start()])[-1]
+    if _NO_WISH.search(before) or _IMAGINED.search(sentence[: spot.start()]):
+        return False
+    if (_TOLD.search(spot[0]) or _TOLD.search(before)) and not _WANTS.search(before):
+        return False
+    other = _OTHER.match(sentence[spot.end() :])
+    return other is None or deeds.search(other[0]) is not None
+
+
 def grants(tool: Tool, rule: Rule) -> bool:
     """Say whether a rule says that what the tool does is done, and nowhere that it is not."""
     said = _said_of(tool, rule)
-    return bool(said) and not any(map(_NOT_DONE.search, said))
+    return bool(said) and not any(
+        _NOT_DONE.search(each) or _TAKEN_BACK.search(each) for each in said
+    )
 
 
 def denies(tool: Tool, rule: Rule) -> bool:

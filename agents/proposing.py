@@ -22,10 +22,11 @@ from agents.grounding import identifiers
 from agents.models import Tool, ToolKind
 from agents.promising import DENIES
 from agents.prompting import Line
-from agents.turning import Running, named
+from agents.turning import Running, is_mistyped, named_now, patterns, waiting
 
 ASKED_FOR = "The customer asked for it"
 WHICH = "Please tell me the {name}."
+UNREADABLE = "I can't make out the {name}. Please write it once more."
 COLLEAGUE = "I'm passing you to a colleague."
 GOODBYE = "Thank you for writing. Goodbye!"
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
@@ -33,8 +34,9 @@ PLAIN_WORDS = 4  # of a wish that says nothing else
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
 _PERSON = re.compile(
     r"\b(talk|speak|chat|connect|transfer|(put|pass|get|give) me|want|need|like)\b[^.?!,;]{0,30}"
-    r"\b(humans?|real person|a person|live agent|an agent|representative|operator|colleague)\b"
-    r"|^\W*(human|person|agent|operator|representative)( please)?\W*$|人工|真人",
+    r"\b(humans?|real person|a person|live agent|an agent|representative|operator"
+    r"|(?<!my )(?<!our )colleague)\b"
+    r"|^\W*(human|person|agent|operator|representative)( please)?\W*$|人工(?!智能)|真人",
     re.IGNORECASE,
 )
 # A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.
@@ -102,8 +104,12 @@ def parting(turn: Running, close: DialogueAction) -> DialogueAction:
 
 def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
     """Return what the last sub-agent's job brought, or that it goes on, to who asks after it."""
-    lines = [line for line in turn.lines if _is_a_jobs(turn, line)]
-    if not lines or not _NEWS.search(text):
+    if not _NEWS.search(text) or is_mistyped(turn):
+        return None
+    about = [each for pattern in patterns(turn) for each in identifiers(pattern, text)]
+    jobs = [line for line in turn.lines if _is_a_jobs(turn, line)]
+    lines = [line for line in jobs if all(each in str(line.arguments) for each in about)]
+    if not lines:
         return None
     words = telling.of_job(lines[-1]) if lines[-1].is_jobs else ON_IT
     return DialogueAction(REPLY, words, "The customer asked after it") if words else None
@@ -139,10 +145,9 @@ def _as_written(turn: Running, text: str) -> DialogueAction | None:
 
 
 def _concerns_a_tool(turn: Running, text: str) -> bool:
-    tools = turn.tools.values()
-    schemas = [each for tool in tools for each in tool.parameters.get("properties", {}).values()]
-    names = any(any(identifiers(each["pattern"], text)) for each in schemas if "pattern" in each)
-    return names or any(occasions.asked_for(tool, text) for tool in tools if _is_spoken_of(tool))
+    tools = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
+    names = any(any(identifiers(pattern, text)) for pattern in patterns(turn))
+    return names or any(occasions.asked_for(tool, text) for tool in tools)
 
 
 def _is_spoken_of(tool: Tool) -> bool:
@@ -151,10 +156,14 @@ def _is_spoken_of(tool: Tool) -> bool:
 
 
 def _deed(turn: Running, tool: Tool, text: str) -> DialogueAction | None:
-    if not tool.is_irreversible or not occasions.asked_for(tool, text):
+    if not tool.is_irreversible or not occasions.wished(tool, text):
         return None
     is_plain = len(text.split()) <= PLAIN_WORDS  # "ok, cancel it": of what was talked about
-    arguments = arguments_in(tool, text) or (arguments_in(tool, named(turn)) if is_plain else None)
+    arguments = arguments_in(tool, text)
+    if arguments is None and is_plain:
+        arguments = arguments_in(tool, named_now(turn))
+    if arguments is None and is_mistyped(turn):
+        return question(turn, tool)
     return _call(tool, arguments) if arguments else None
 
 
@@ -165,10 +174,7 @@ def _look_up(turn: Running) -> DialogueAction | None:
     if len(asked) != 1 or asked[0].is_irreversible:
         return None
     [tool] = asked
-    said_before = not any(letter.isdigit() for letter in text)  # else a number was mistyped
-    arguments = arguments_in(tool, text) or (
-        arguments_in(tool, named(turn)) if said_before else None
-    )
+    arguments = arguments_in(tool, text) or arguments_in(tool, named_now(turn))
     return _call(tool, arguments) if arguments else question(turn, tool)
 
 
@@ -177,7 +183,7 @@ def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
     if not turn.context.release.quotes or not missing_fields(turn.cited(action), turn.lines):
         return None
     for tool in turn.tools.values():
-        arguments = arguments_in(tool, named(turn)) if tool.occasions else None
+        arguments = arguments_in(tool, named_now(turn)) if tool.occasions else None
         if arguments and not tool.is_irreversible and arguments not in turn.made.get(tool.name, []):
             return _call(tool, arguments)
     return None
@@ -185,8 +191,8 @@ def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
 
 def said_last(turn: Running) -> str:
     """Return what waits for an answer, with the message before it if it is a word or two."""
-    if len(waiting := unanswered(turn.lines)) > 1:
-        return " ".join(waiting)
+    if len(unanswered(turn.lines)) > 1 or is_mistyped(turn):
+        return waiting(turn)
     said = [line.text for line in turn.lines if line.role == "customer"]
     return wordings(said)[0] if said else ""
 
@@ -200,8 +206,9 @@ def asked_first(turn: Running) -> DialogueAction | None:
 def question(turn: Running, tool: Tool) -> DialogueAction | None:
     """Return the question for an identifier that nobody has named, None if none is missing."""
     for name, schema in tool.parameters.get("properties", {}).items():
-        if "pattern" in schema and not any(identifiers(schema["pattern"], named(turn))):
-            words = WHICH.format(name=name.replace("_id", "_number").replace("_", " "))
+        if "pattern" in schema and not any(identifiers(schema["pattern"], named_now(turn))):
+            asks = UNREADABLE if is_mistyped(turn) else WHICH
+            words = asks.format(name=name.replace("_id", "_number").replace("_", " "))
             return DialogueAction(CLARIFY, words, f"{tool.name} needs it")
     return None
 

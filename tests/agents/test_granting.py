@@ -82,6 +82,13 @@ class GrantingTests(AgentMixin, TestCase):
         assert (await self.asked("GW1009 was lukewarm I think")).pending is None
         assert (await self.asked("I don't say GW1009 was cold")).pending is None
 
+    async def test_nor_what_is_to_be_undone(self):
+        for text in (
+            "Stop the refund, GW1009 was cold",
+            "Withdraw my refund of GW1009, cold or not",
+        ):
+            assert (await self.asked(text)).pending is None, text
+
     async def test_a_hand_off_and_a_release_that_words_rules_offer_nothing(self):
         hands = says("A colleague looks at it.", HANDOFF, knowledge=[self.unit.pk])
         assert (await self.asked("GW1009 was cold I said", said=hands)).pending is None
@@ -185,5 +192,7 @@ class GrantsTests(SimpleTestCase):
             (False, "We give a $5 voucher instead of a refund."),
             (False, "It is refunded. Late reports are not refunded."),
             (False, "Please ask the shop."),
+            (False, "A refund can be withdrawn within 2 hours."),
+            (False, "To take your refund back, write to us."),
         ):
             assert occasions.grants(tool, Rule(1, "", text)) == grants, text

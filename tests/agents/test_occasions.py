@@ -66,6 +66,23 @@ class ReasonTests(SimpleTestCase):
             offered("the bread!", rules=[replace(COLD, similarity=0.0), rule]) == "rule #9 names it"
         )
 
+    def test_a_wish_is_told_from_questions_and_tales(self):
+        cancels = ("cancel GW1009", "can you cancel it?", "could you please cancel GW1009?")
+        cancels += ("I want it cancelled", "I don't want it, cancel GW1009", "请取消订单GW1009")
+        refunds = ("my order never came and I want a refund", "refund GW1003, it was spoiled")
+        for tool, texts in ((CANCEL, cancels), (REFUND, refunds)):
+            for text in texts:
+                assert occasions.wished(tool, text), text
+        cancels = ("I don't want it cancelled! order GW1018", "Why was GW1010 cancelled?")
+        cancels += ("The restaurant cancelled my order", "Did you cancel it already?")
+        cancels += ("What happens if I cancel GW1018? Will I get a fee?", "I have cancelled it")
+        cancels += ("cancel the refund", "how do I cancel it", "为什么取消GW1018", "GW1018已取消")
+        refunds = ("stop the refund", "Please withdraw my refund of GW1001", "was it refunded?")
+        refunds += ("I never asked for a refund of GW1019!",)
+        for tool, texts in ((CANCEL, cancels), (REFUND, refunds)):
+            for text in texts:
+                assert not occasions.wished(tool, text), text
+
     def test_without_a_list_name_and_description_say_what_a_tool_does(self):
         tool = Tool(
             name="exchange_items",

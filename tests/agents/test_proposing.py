@@ -13,7 +13,7 @@ from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
 from tests.agents.test_guarding import RULE, AgentMixin
-from tests.engine import says
+from tests.engine import calls, says
 from tests.factories import make_release, make_tool
 from tests.toolserver import business
 
@@ -41,8 +41,8 @@ class ProposingTests(AgentMixin, TestCase):
         cls.tools = ["cancel", "look", "refund"]
         cls.release = make_release(tools=cls.tools, limits={"quote_rules": True})
 
-    async def asked(self, *texts, before=(), **fields):
-        self.engine.will(says("In the model's words."))
+    async def asked(self, *texts, before=(), said=None, **fields):
+        self.engine.will(said or says("In the model's words."))
         return await self.finished(*before, *[Line("customer", text) for text in texts], **fields)
 
     async def test_the_yes_is_asked_for_and_no_model(self):
@@ -101,8 +101,32 @@ class ProposingTests(AgentMixin, TestCase):
             "Please tell me the order number.",
         )
         before = [Line("customer", "It's GW1009"), Line("agent", "What is?")]
-        last = await self.asked("Where is my order GW10099?", before=before)  # mistyped
-        assert last.action.reply == "In the model's words."
+        for said in ("Where is my order GW10099?", "cancel GW10099", "Please refund GW-100, ok?"):
+            last = await self.asked(said, before=before)  # mistyped
+            unreadable = "I can't make out the order number. Please write it once more."
+            assert (last.action.reply, last.pending) == (unreadable, None), said
+
+    async def test_of_a_mistyped_number_a_model_may_not_call_for_another_either(self):
+        before = [Line("customer", "It's GW1009"), Line("agent", "What is?")]
+        call = calls("refund", order_id="GW1009", reason="cold")
+        asks = {"before": before, "said": call}
+        last = await self.asked("I get money back: for GW10099 refund is due", **asks)
+        assert last.pending is None
+        last = await self.asked("I want money back, refund the 2 cold burgers", **asks)
+        assert last.pending == Call("refund", {"order_id": "GW1009", "reason": "cold"})
+
+    async def test_what_is_no_wish_is_not_proposed(self):
+        for text in (
+            "What happens if I cancel GW1009?",
+            "Why was GW1009 cancelled?",
+            "Did you cancel GW1009 already?",
+            "The restaurant cancelled my order GW1009",
+            "Please don't cancel GW1009",
+            "cancel the refund of GW1009",
+        ):
+            assert (await self.asked(text)).pending is None, text
+        for text in ("can you cancel GW1009?", "could you please cancel GW1009?"):
+            assert (await self.asked(text)).pending == Call("cancel", {"order_id": "GW1009"}), text
 
     async def test_a_look_up_that_is_too_dear_ends_with_a_person(self):
         await Tool.objects.filter(name="look").aupdate(cost_per_call=1)
@@ -124,6 +148,8 @@ class ProposingTests(AgentMixin, TestCase):
         for text in (
             "I don't want to talk to a person",
             "What do your agents earn?",
+            "I need to send this order to my colleague at work",
+            "你是人工智能吗",
             "Can I give the parcel to a person?",
         ):
             assert (await self.asked(text)).action.name == REPLY, text

@@ -59,6 +59,20 @@ class TellingTests(AgentMixin, TestCase):
         self.engine.will(says("None that I know of."))
         assert (await self.finished(news)).action.reply == "None that I know of."
 
+    async def test_who_asks_after_another_order_is_not_told_of_the_jobs(self):
+        schema = {"type": "object", "properties": {"order_id": {"pattern": "^GW[0-9]{4}$"}}}
+        await Tool.objects.filter(name="call_shop").aupdate(parameters=schema)
+        begun = Line("tool", name="call_shop", arguments={"order_id": "GW1012"}, result={"job": 1})
+        for text, reply in (
+            ("Any news about GW1012?", proposing.ON_IT),
+            ("Any news?", proposing.ON_IT),
+            ("Any updates on my refund for GW1011?", "None that I know of."),
+            ("Any news about GW10122?", "None that I know of."),
+        ):
+            self.engine.will(says("None that I know of."))
+            last = await self.finished(ASKED, begun, BEGUN, Line("customer", text))
+            assert last.action.reply == reply, text
+
     async def test_a_customer_who_wrote_meanwhile_is_answered_too(self):
         self.engine.will(says("You may also come and get it."))
         last = await self.finished(ASKED, BEGUN, Line("customer", "And is it hot?"), CALLED)
