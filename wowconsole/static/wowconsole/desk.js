@@ -3,6 +3,26 @@
 (() => {
   "use strict";
 
+  // What was typed outlives its page, until it is sent: then the page comes `after` something else.
+  const shelf = (target) => `${target.id} ${target.dataset.keep}`;
+  const used = (target) => document.getElementById(target.id.replace("-text", "-draft"));
+
+  function keep(target) {
+    const kept = { after: target.dataset.after, text: target.value, draft: used(target).value };
+    sessionStorage.setItem(shelf(target), JSON.stringify(kept));
+  }
+
+  function putBack(target) {
+    const kept = JSON.parse(sessionStorage.getItem(shelf(target)));
+    if (kept?.after !== target.dataset.after) return sessionStorage.removeItem(shelf(target));
+    target.value = kept.text;
+    used(target).value = kept.draft;
+  }
+
+  document.addEventListener("htmx:load", ({ target }) => {
+    for (const each of target.querySelectorAll("[data-keep]")) putBack(each);
+  });
+
   const field = (name) => document.getElementById(`${name}-text`);
 
   function fill(name, text, draft = "") {
@@ -10,8 +30,8 @@
     if (!target) return false;
     target.value = text;
     target.focus();
-    const used = document.getElementById(`${name}-draft`);
-    if (used) used.value = draft;
+    used(target).value = draft;
+    keep(target);
     return true;
   }
 
@@ -31,6 +51,16 @@
     const before = event.target.value.slice(0, typed.index) + typed[1];
     event.target.value = before + found.dataset.text;
   });
+
+  document.addEventListener("input", ({ target }) => {
+    if (target.dataset.keep) keep(target);
+  });
+
+  // The server takes a form once; the button says that it is under way.
+  document.addEventListener("submit", ({ target }) => {
+    if (target.id === "reply") target.querySelector("#sending .btn-primary").disabled = true;
+  });
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); });
 
   document.addEventListener("keydown", (event) => {
     if (!event.target.matches("[data-send]")) return;
