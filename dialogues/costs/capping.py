@@ -1,9 +1,9 @@
 """What a conversation and a day may cost; above it, people answer.
 
 Turns, the jobs of sub-agents and the wording of unasked messages count: what was done for the
-customer. What staff ask for (drafts,
-summaries, what-ifs, replays, trials of plans) is not the conversation's and is not held back, and
-neither are judge, vision and speech models, which have no price here.
+customer. What staff ask for (drafts, summaries, what-ifs, replays, trials of plans) is not the
+conversation's and is not held back, and neither are judge, vision and speech models, which have no
+price here.
 """
 
 from datetime import datetime

@@ -1,5 +1,7 @@
 """What answers cost, and how often models failed at them: summed over stored turns and jobs.
 
+The wording of unasked messages adds to cost and tokens, and is neither.
+
 What staff ask for (drafts, summaries, what-ifs, replays, trials of plans) is not part of it, and
 neither are judge, vision and speech models, which have no price here.
 """
@@ -25,7 +27,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, NullIf
 
-from dialogues.models import Channel, Conversation, SubagentJob, Turn
+from dialogues.models import Channel, Conversation, ProactiveDecision, SubagentJob, Turn
 from wowconsole.roles import AnyUser
 
 DEAREST_SHOWN = 10
@@ -36,24 +38,27 @@ _SEGMENT = NullIf(
     Value("", output_field=TextField()),
     output_field=TextField(),
 )
-# What turns are grouped by, and what jobs are: their model is that of their conversation's release.
-GROUPS: dict[str, tuple[Any, Any]] = {
-    "release": (F("release__name"), F("conversation__release__name")),
-    "model": (F("release__version__name"), F("conversation__release__version__name")),
-    "subagent": (Value(NO_SUBAGENT), F("subagent")),
-    "scene": (F("conversation__scene__name"),) * 2,
-    "channel": (F("conversation__channel"),) * 2,
-    "segment": (_SEGMENT,) * 2,
+_RELEASE, _MODEL = F("conversation__release__name"), F("conversation__release__version__name")
+# What turns are grouped by, what jobs are, and what unasked messages are: the model of both is
+# that of their conversation's release.
+GROUPS: dict[str, tuple[Any, Any, Any]] = {
+    "release": (F("release__name"), _RELEASE, _RELEASE),
+    "model": (F("release__version__name"), _MODEL, _MODEL),
+    "subagent": (Value(NO_SUBAGENT), F("subagent"), Value(NO_SUBAGENT)),
+    "scene": (F("conversation__scene__name"),) * 3,
+    "channel": (F("conversation__channel"),) * 3,
+    "segment": (_SEGMENT,) * 3,
 }
-_WHOLE = (Value(ALL),) * 2
+_WHOLE = (Value(ALL),) * 3
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The turns and jobs that are added up."""
+    """The turns, jobs and unasked messages that are added up."""
 
     turns: QuerySet[Turn]
     jobs: QuerySet[SubagentJob]
+    messages: QuerySet[ProactiveDecision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,15 @@ class Share:
 
 
 def spending_since(user: AnyUser, since: datetime) -> Spending:
-    """Return the answered turns and the jobs that the user may read.
+    """Return the answered turns, the jobs and the costly messages that the user may read.
 
     Imported turns cost nothing here.
     """
     turns = Turn.objects.visible_to(user).filter(created_at__gte=since, release__isnull=False)
-    return Spending(turns, SubagentJob.objects.visible_to(user).filter(created_at__gte=since))
+    jobs = SubagentJob.objects.visible_to(user).filter(created_at__gte=since)
+    worded = Q(decided_at__gte=since, prompt_tokens__gt=0)
+    messages = ProactiveDecision.objects.visible_to(user).filter(worded)
+    return Spending(turns, jobs, messages)
 
 
 def whole(spending: Spending) -> Share:
@@ -103,11 +111,12 @@ def by_group(spending: Spending, group: str) -> list[Share]:
 
 
 def _shares(
-    spending: Spending, group: tuple[Any, Any], names: dict[str, str] | None = None
+    spending: Spending, group: tuple[Any, Any, Any], names: dict[str, str] | None = None
 ) -> list[Share]:
-    """Return a share for each value of what turns and jobs are grouped by, shown by its name."""
+    """Return a share for each value of what the rows are grouped by, shown by its name."""
     turns = spending.turns.order_by().annotate(part=_named(group[0]))
     jobs = spending.jobs.order_by().annotate(part=_named(group[1]))
+    messages = spending.messages.order_by().annotate(part=_named(group[2]))
     # A conversation of which the group has turns and jobs is counted with its turns.
     known = turns.filter(conversation=OuterRef("conversation"), part=OuterRef("part"))
     jobs = jobs.annotate(is_more=~Exists(known))
@@ -115,6 +124,7 @@ def _shares(
     rows: list[Any] = [  # what is annotated has no type
         *turns.values("part").annotate(**_figures_of_turns()),
         *jobs.values("part").annotate(**_figures_of_jobs()),
+        *messages.values("part").annotate(**_taken()),
     ]
     for row in rows:
         name = row.pop("part")
@@ -154,9 +164,11 @@ def _taken() -> dict[str, Any]:
 
 def dearest(spending: Spending) -> Sequence[tuple[Conversation, Decimal]]:
     """Return the conversations that cost most, with what they cost."""
-    turns, jobs = (rows.filter(cost__gt=0).order_by() for rows in (spending.turns, spending.jobs))
-    priced = Q(pk__in=turns.values("conversation")) | Q(pk__in=jobs.values("conversation"))
-    found: Any = Conversation.objects.filter(priced).annotate(cost=_sum_of(turns) + _sum_of(jobs))
+    parts: list[QuerySet[Any]] = [spending.turns, spending.jobs, spending.messages]
+    rows = [part.filter(cost__gt=0).order_by() for part in parts]
+    priced = Q(*(Q(pk__in=each.values("conversation")) for each in rows), _connector=Q.OR)
+    turns, jobs, messages = map(_sum_of, rows)
+    found: Any = Conversation.objects.filter(priced).annotate(cost=turns + jobs + messages)
     top = found.select_related("scene").order_by("-cost", "pk")[:DEAREST_SHOWN]
     return [(conversation, conversation.cost) for conversation in top]
 

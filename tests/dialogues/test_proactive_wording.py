@@ -8,12 +8,12 @@ from django.test import TestCase, override_settings
 
 from agents import engines
 from dialogues import tasks
-from dialogues.costs import capping
+from dialogues.costs import capping, costing
 from dialogues.models import EventKind, Outcome, Role
 from dialogues.proactive.wording import keeps_to
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
 from tests.engine import EngineMixin, says
-from tests.factories import make_release, make_version, say
+from tests.factories import make_release, make_user, make_version, say
 
 TEXT = "Your order GW1002 is 45 minutes late."
 WORDS = "Sorry, your order GW1002 will be 45 minutes late."
@@ -64,6 +64,11 @@ class WordingTests(EngineMixin, TestCase):
             assert capping.money_left(None) is None
         with self.settings(DAY_CAP_CENTS=100_000):
             assert capping.money_left(None) == 1000 - decision.cost
+
+        spending = costing.spending_since(make_user("admin"), decision.created_at)
+        for share in (costing.whole(spending), *costing.by_group(spending, "subagent")):
+            assert (share.cost, share.tokens) == (decision.cost, tokens)
+        assert costing.dearest(spending) == [(self.chat, decision.cost)]
 
     def test_words_that_are_not_said_cost_too(self):
         dear = make_version(input_price=1000, output_price=1000)
