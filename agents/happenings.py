@@ -26,6 +26,7 @@ class TurnContext:
     audience: Mapping[str, str] = field(default_factory=dict)
     confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
     declined: bool = False  # the customer was asked about a call, and has just said no
+    may_ask: bool = True  # False: a yes would reach nobody, so no tool that asks first is offered
     at_work: bool = False  # a sub-agent's job goes on, whose news is told in this dialogue
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows

@@ -103,7 +103,9 @@ def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
 
 
 async def _tools_of(context: TurnContext) -> dict[str, Tool]:
-    return await sync_to_async(released)(context.release, context.scene)
+    tools = await sync_to_async(released)(context.release, context.scene)
+    may_ask = context.may_ask
+    return {name: tool for name, tool in tools.items() if may_ask or not tool.is_irreversible}
 
 
 def prompt_of(turn: Running) -> list[Message]:

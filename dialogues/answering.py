@@ -19,7 +19,7 @@ from agents.master import TurnContext
 from agents.models import Release
 from dialogues import events, recording, services
 from dialogues.costs import capping
-from dialogues.history import answer_by, done_in, lines_for
+from dialogues.history import answer_by, done_in, is_retold, lines_for
 from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
 from dialogues.recording import Record
@@ -201,6 +201,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         audience=turn.conversation.audience,
         confirmed=call if agreed else None,
         declined=not agreed,
+        may_ask=not is_retold(turn),
         delegate=delegate_for(turn),
         customer=turn.conversation.customer_ref,
         money_left=left,

@@ -9,10 +9,11 @@ from django.db.models.functions import Coalesce, Greatest
 
 from agents.confirming import Call, says_no, says_yes
 from agents.prompting import LINES_SHOWN, Line
-from dialogues.models import Event, EventKind, Role, Turn, brings_news
+from dialogues.models import Channel, Event, EventKind, Role, Turn, brings_news
 from dialogues.senses.looking import SENSES, arguments_of, heard, in_words, is_evidence
 
 QUESTION = re.compile(r"[?？吗]")
+QUOTED = re.compile(r"“[^”]*”")  # what somebody else was asked: a call tells its questions so
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
 SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent
 
@@ -96,6 +97,17 @@ def done_in(turn: Turn) -> list[Line]:
     return [as_line(event) for event in made.order_by("seq")]
 
 
+def is_retold(turn: Turn) -> bool:
+    """Say whether a program retells the talk instead of naming its conversation.
+
+    A question that it tells of was asked elsewhere: a yes here would be an answer to nothing.
+    """
+    conversation = turn.conversation
+    if conversation.channel != Channel.API or turn.earlier is not None:
+        return False
+    return conversation.events.filter(role=Role.AGENT, turn=None).exists()
+
+
 def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     """Return the call that the customer was asked about and whether they agree, if they said so.
 
@@ -132,4 +144,5 @@ def _is_void(question: Event, messages: QuerySet[Event]) -> bool:
     if turns.filter(asked_seq__gt=question.seq).exists():
         return True
     newer = messages.filter(role=Role.AGENT, seq__gt=question.seq)
-    return any(QUESTION.search(text) for text in newer.values_list("text", flat=True))
+    texts = newer.values_list("text", flat=True)
+    return any(QUESTION.search(QUOTED.sub("", text)) for text in texts)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
@@ -41,7 +42,7 @@ from dialogues.models import (
 )
 from dialogues.senses import attaching
 from knowledge.models import Scene
-from wowconsole.errors import Invalid
+from wowconsole.errors import Invalid, Refused
 
 __all__ = [
     "LONGEST_MESSAGE",
@@ -50,6 +51,7 @@ __all__ = [
     "NothingToRate",
     "append",
     "ask_for_person",
+    "begin_next",
     "begin_turn",
     "begin_with_history",
     "close",
@@ -67,6 +69,14 @@ __all__ = [
 CHANNEL = "web"  # of a chat whose site names none
 MOST_DROPPED = 3  # answers in a row that a customer may interrupt by writing on
 LEASE_SECONDS = 15  # renewed while the process that answers lives
+
+
+class AnswerUnderWay(Refused):
+    code = "answer_under_way"
+
+
+class PersonAnswers(Refused):
+    code = "person_answers"
 
 
 def start_conversation(
@@ -188,11 +198,19 @@ def begin_turn(conversation_pk: int) -> Turn | None:
 
 @transaction.atomic
 def begin_with_history(
-    *, release: Release, scene: Scene | None, customer: str, lines: Sequence[Line]
+    *, release: Release, scene: Scene | None, customer: str, lines: Sequence[Line], by: User
 ) -> Turn:
-    """Store a talk that a program sends whole, and lease the turn that answers its last line."""
+    """Store a talk that a program sends whole, and lease the turn that answers its last line.
+
+    Args:
+        by: whose key the program has; with it the conversation may go on (`begin_next`).
+    """
     conversation = Conversation.objects.create(
-        channel=Channel.API, scene=scene, customer=masked(customer), release=release
+        channel=Channel.API,
+        scene=scene,
+        customer=masked(customer),
+        release=release,
+        opened_by=by,
     )
     for line in lines:
         role = Role.CUSTOMER if line.role == "customer" else Role.AGENT
@@ -203,6 +221,26 @@ def begin_with_history(
     expect(text)
     turn = begin_turn(conversation.pk)
     assert turn is not None  # noqa: S101  # a new conversation, whose last line is the customer's
+    return turn
+
+
+@transaction.atomic
+def begin_next(*, conversation: Conversation, text: str, client_id: str) -> Turn:
+    """Say a program's next line in its conversation; lease the turn that answers it.
+
+    The same client_id again returns the turn that has answered it.
+
+    Raises:
+        AnswerUnderWay, PersonAnswers: nothing is said meanwhile.
+        Invalid, ConversationClosed, TooMany: as `say` does.
+    """
+    conversation.refresh_from_db(from_queryset=Conversation.objects.select_for_update())
+    if conversation.turns.filter(status=TurnStatus.RUNNING).exists():
+        raise AnswerUnderWay("What was said before is still being answered. Wait for that.")
+    event = say(conversation=conversation, text=text, client_id=client_id)
+    turn = begin_turn(conversation.pk) or conversation.turns.filter(asked_seq=event.seq).last()
+    if turn is None:
+        raise PersonAnswers("A person has this conversation now.")
     return turn
 
 

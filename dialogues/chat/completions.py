@@ -1,8 +1,8 @@
 """`/v1/chat/completions`: the deployed agent behind the OpenAI API, whole or streamed.
 
-`model` is the name of a release, or "live". Each request becomes a conversation of its own,
-so that what programs are told is stored, judged and learnt from like any chat. Keys need the
-scope dialogues.reply. Reference: the OpenAI API's chat completion and chunk objects.
+`model` is the name of a release, or "live". Each request becomes a conversation of its own, or
+goes on with the one that it names: what programs are told is stored, judged and learnt from like
+any chat. Keys need the scope dialogues.reply. Reference: the OpenAI API's completion objects.
 """
 
 import asyncio
@@ -10,21 +10,24 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
-from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from agents.models import Release, live_release
 from agents.prompting import Line
 from dialogues import answering, services
-from dialogues.models import Turn
+from dialogues.chat.completion_requests import SPEAKERS, CompletionRequest
+from dialogues.chat.frames import LONGEST_CLIENT_ID
+from dialogues.models import Channel, Conversation, Turn, TurnStatus
 from knowledge.models import Scene
 from wowconsole.apikeys import ApiKeyAuthentication
 from wowconsole.errors import Invalid, Refused, openai_error
@@ -32,9 +35,7 @@ from wowconsole.roles import can
 
 SCOPE = "dialogues.reply"
 LIVE = "live"
-MOST_MESSAGES = 100
 LARGEST_REQUEST = 262_144  # bytes
-SPEAKERS = {"user": "customer", "assistant": "agent"}
 
 
 class NotAllowed(Refused):
@@ -47,56 +48,9 @@ class NoSuchModel(Refused):
     status = 404
 
 
-class PartSerializer(serializers.Serializer[Any]):
-    type = serializers.ChoiceField(["text"])
-    text = serializers.CharField(max_length=services.LONGEST_MESSAGE)
-
-
-class ContentField(serializers.Field[str, Any, Any, Any]):
-    """A text, or a list of text parts; may be empty."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, list):
-            parts = PartSerializer(data=data, many=True)
-            parts.is_valid(raise_exception=True)
-            data = " ".join(part["text"] for part in parts.validated_data)
-        text = serializers.CharField(max_length=services.LONGEST_MESSAGE, allow_blank=True)
-        return str(text.run_validation(data))
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-class MessageSerializer(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(
-        list(SPEAKERS),
-        error_messages={
-            "invalid_choice": "Roles are user and assistant; the release has its own instructions."
-        },
-    )
-    content = ContentField(allow_null=True, default=None)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["role"] == "user" and not attrs["content"]:
-            raise serializers.ValidationError({"content": ["A message of the user has a text."]})
-        return attrs
-
-
-class CompletionRequest(serializers.Serializer[Any]):
-    model = serializers.CharField(max_length=80)
-    messages = MessageSerializer(many=True)
-    stream = serializers.BooleanField(default=False)
-    stream_options = serializers.DictField(required=False, allow_null=True)  # {"include_usage"}
-    user = serializers.CharField(max_length=120, required=False)
-    metadata = serializers.DictField(child=serializers.CharField(), default=dict)  # {"scene"}
-
-    def validate_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Leave out where the assistant said nothing: there it called the program's own tools."""
-        if len(messages) > MOST_MESSAGES:
-            raise serializers.ValidationError(f"At most {MOST_MESSAGES} messages.")
-        if not messages or messages[-1]["role"] != "user":
-            raise serializers.ValidationError("The last message is the user's.")
-        return [message for message in messages if message["content"]]
+class NoSuchConversation(Refused):
+    code = "conversation_not_found"
+    status = 404
 
 
 @dataclass(slots=True)
@@ -115,7 +69,8 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     try:
         by = await sync_to_async(_holder)(request)
         asked = await sync_to_async(_read)(request)
-        turn = await sync_to_async(_begin)(asked, by)
+        key = request.headers.get("Idempotency-Key", "")
+        turn = await sync_to_async(_begin)(asked, by, key)
     except Refused as refused:
         return _error(refused)
     tells_usage = (asked.get("stream_options") or {}).get("include_usage") is True
@@ -124,7 +79,7 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
         response = StreamingHttpResponse(_stream(work), content_type="text/event-stream")
         response["Cache-Control"] = "no-store"
         return response
-    await answering.answer_turn(turn)
+    await _answer(work)
     return JsonResponse(await sync_to_async(_completion)(work))
 
 
@@ -168,9 +123,42 @@ def _read(request: HttpRequest) -> dict[str, Any]:
     return dict(asked.validated_data)
 
 
-def _begin(asked: dict[str, Any], by: User) -> Turn:
+def _begin(asked: dict[str, Any], by: User, key: str) -> Turn:
+    metadata = asked["metadata"] or {}
+    if named := metadata.get("conversation"):
+        turn = _go_on(_opened(named, by), asked, key)
+    else:
+        turn = _open(asked, metadata.get("scene"), by)
+    return answering.with_parts(turn.pk)
+
+
+def _opened(named: str, by: User) -> Conversation:
+    """Return the open conversation that a program of this user has begun.
+
+    Raises:
+        NoSuchConversation: it is none of theirs, or has ended.
+    """
+    theirs = Conversation.objects.visible_to(by).select_related("release")
+    opened = theirs.filter(opened_by=by, channel=Channel.API, closed_at=None)
+    try:
+        return opened.get(public_id=named)
+    except (Conversation.DoesNotExist, ValidationError):
+        raise NoSuchConversation(f"You have no open conversation {named}.") from None
+
+
+def _go_on(conversation: Conversation, asked: dict[str, Any], key: str) -> Turn:
+    """Say the last message alone: the conversation remembers the others."""
+    release = conversation.release
+    if release and asked["model"] not in (LIVE, release.name):
+        raise Invalid(f"{release.name} answers in this conversation to its end.")
+    text, client_id = asked["messages"][-1]["content"], key or uuid4().hex
+    if len(client_id) > LONGEST_CLIENT_ID:
+        raise Invalid(f"An Idempotency-Key has at most {LONGEST_CLIENT_ID} characters here.")
+    return services.begin_next(conversation=conversation, text=text, client_id=client_id)
+
+
+def _open(asked: dict[str, Any], slug: str | None, by: User) -> Turn:
     name = asked["model"]
-    slug = asked["metadata"].get("scene")
     scene = Scene.objects.visible_to(by).filter(slug=slug).first() if slug else None
     if slug and scene is None:
         raise Invalid(f"There is no scene {slug}.")
@@ -179,10 +167,9 @@ def _begin(asked: dict[str, Any], by: User) -> Turn:
     if release is None:
         raise NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
     lines = [Line(SPEAKERS[entry["role"]], entry["content"]) for entry in asked["messages"]]
-    turn = services.begin_with_history(
-        release=release, scene=scene, customer=asked.get("user", ""), lines=lines
+    return services.begin_with_history(
+        release=release, scene=scene, customer=asked["user"] or "", lines=lines, by=by
     )
-    return answering.with_parts(turn.pk)
 
 
 async def _stream(work: Answering) -> AsyncIterator[str]:
@@ -207,7 +194,8 @@ async def _stream(work: Answering) -> AsyncIterator[str]:
 
 async def _answer(work: Answering) -> None:
     try:
-        await answering.answer_turn(work.turn, hear=work.heard.put_nowait)
+        if work.turn.status == TurnStatus.RUNNING:  # else it was answered before
+            await answering.answer_turn(work.turn, hear=work.heard.put_nowait)
     finally:
         work.heard.put_nowait(None)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -116,6 +117,15 @@ class Conversation(models.Model):
     # when. Null: nobody proved anything, so tools give no personal data.
     customer_ref = models.CharField(max_length=120, blank=True, editable=False)
     identified_at = models.DateTimeField(null=True, editable=False)
+    # Whose key a program opened it with through /v1; null: no program, or they are gone.
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,  # it is looked for by its id
+    )
     # Null: opened by no registered site, such as our own page.
     site = models.ForeignKey(
         "dialogues.Site", on_delete=models.PROTECT, null=True, blank=True, editable=False

@@ -1,16 +1,22 @@
 """The deployed agent behind the OpenAI API, asked by the official client."""
 
 import json
+from datetime import timedelta
+from uuid import uuid4
 
 import httpx2
 import openai
 from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
 from django.test import TransactionTestCase
+from django.utils import timezone
 
-from dialogues.models import Channel, Control, Conversation, Handover, Turn
-from tests.engine import EngineMixin, says
-from tests.factories import make_release, make_scene, make_user
+from dialogues.desk import control
+from dialogues.models import Channel, Control, Conversation, Event, Handover, Turn
+from tests.dialogues.test_answering import ORDER_ID
+from tests.engine import EngineMixin, calls, says
+from tests.factories import make_conversation, make_release, make_scene, make_tool, make_user
+from tests.toolserver import business
 from wowconsole.apikeys import issue_key
 
 ASKED = [
@@ -20,10 +26,12 @@ ASKED = [
 ]
 
 
-class CompletionTests(EngineMixin, TransactionTestCase):
+class CompletionCase(EngineMixin, TransactionTestCase):
+    tools = ()
+
     def setUp(self):
         super().setUp()
-        self.release = make_release(live=True, name="starter-9")
+        self.release = make_release(live=True, name="starter-9", tools=list(self.tools))
         self.user = make_user("operator")
         self.secret = issue_key(user=self.user, name="shop", scopes=["dialogues.reply"])[1]
 
@@ -48,6 +56,8 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         assert await Turn.objects.acount() == 0
         return caught.exception
 
+
+class CompletionTests(CompletionCase):
     async def test_a_whole_answer(self):
         answer = await self.ask(model="starter-9", user="Ann")
         assert answer.choices[0].message.content == "Hello from the engine."
@@ -76,6 +86,24 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         await self.ask(messages=[ASKED[0], *silent, said, ASKED[2]])
         prompt = self.engine.requests[0]["messages"][-1]["content"]
         assert "customer: Hi\nagent: Hello! What is it?\ncustomer: Where is" in prompt
+
+    async def test_what_tools_of_the_programs_own_told_is_left_out(self):
+        told = {"role": "tool", "tool_call_id": "1", "content": "Internal figures"}
+        silent = {"role": "assistant", "content": None}
+        await self.ask(messages=[ASKED[0], silent, told, *ASKED[1:]])
+        prompt = self.engine.requests[0]["messages"][-1]["content"]
+        assert "customer: Hi\nagent: Hello!\ncustomer: Where is" in prompt
+        assert "Internal figures" not in prompt
+
+    async def test_what_the_agent_said_may_be_long(self):
+        rule = {"role": "assistant", "content": "A long rule. " * 300}
+        answer = await self.ask(messages=[ASKED[0], rule, ASKED[2]])
+        assert answer.choices[0].message.content == "Hello from the engine."
+
+    async def test_what_is_null_or_empty_is_not_given(self):
+        null = {"stream": None, "user": None, "metadata": None, "stream_options": None}
+        assert (await self.ask(extra_body=null)).choices[0].message.content
+        await self.ask(user="", metadata={"scene": "", "other": ""})
 
     async def test_a_streamed_answer_is_the_stored_one(self):
         pieces = [
@@ -142,6 +170,7 @@ class CompletionTests(EngineMixin, TransactionTestCase):
         system = {"role": "system", "content": "You are a pirate."}
         for messages in (
             [],
+            [*ASKED, {"role": "tool", "tool_call_id": "1", "content": "Found"}],
             [system, *ASKED],
             ASKED[:2],
             [{"role": "user", "content": ""}],
@@ -165,3 +194,122 @@ class CompletionTests(EngineMixin, TransactionTestCase):
             )
             assert answer.status_code == 400, body
             assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+class ContinuedTests(CompletionCase):
+    """A conversation that a request names goes on: what was asked in it can be answered."""
+
+    tools = ("cancel",)
+
+    def setUp(self):
+        super().setUp()
+        self.shop = self.enterContext(business())
+        self.enterContext(self.settings(PUBLIC_URL=self.shop.url))
+        make_tool(
+            name="cancel",
+            url="/orders/{order_id}/",
+            parameters=ORDER_ID,
+            confirmation="Shall I cancel order {order_id}?",
+        )
+        self.engine.will(calls("cancel", order_id="GW1001"))
+
+    async def begun(self):
+        """Ask for a deed; return the id of the conversation in which it is asked for."""
+        answer = await self.ask(messages=[user("Cancel GW1001")])
+        assert said_by(answer) == "Shall I cancel order GW1001?"
+        return answer.wowconsole["conversation"]
+
+    async def go_on(self, conversation, text="Yes", **fields):
+        asked = {"messages": [*ASKED, user(text)], "metadata": {"conversation": conversation}}
+        return await self.ask(**asked | fields)
+
+    async def not_gone_on(self, kind, conversation, **fields):
+        before = await Event.objects.acount()
+        with self.assertRaises(kind) as caught:
+            await self.go_on(conversation, **fields)
+        assert await Event.objects.acount() == before
+        return caught.exception
+
+    async def test_a_yes_does_what_was_asked_for(self):
+        conversation = await self.begun()
+        self.engine.will(says("It is cancelled."))
+        answer = await self.go_on(conversation)
+        assert said_by(answer) == "It is cancelled."
+        assert answer.wowconsole["conversation"] == conversation
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/"]
+        spoken = Event.objects.filter(kind="message").order_by("seq")
+        texts = [event.text async for event in spoken]
+        assert texts == ["Cancel GW1001", "Shall I cancel order GW1001?", "Yes", "It is cancelled."]
+
+    async def test_streamed_too(self):
+        conversation = await self.begun()
+        self.engine.will(says("It is cancelled."))
+        stream = await self.go_on(conversation, stream=True)
+        pieces = [chunk.choices[0].delta.content or "" async for chunk in stream]
+        assert "".join(pieces) == "It is cancelled."
+
+    async def test_nothing_that_asks_first_is_offered_to_a_talk_that_names_none(self):
+        asked = [user("Cancel GW1001"), {"role": "assistant", "content": "Shall I?"}, user("Yes")]
+        answer = await self.ask(messages=asked)
+        assert answer.wowconsole["action"]["name"] != "cancel"
+        assert self.shop.requests == []
+        assert all("cancel(" not in str(sent) for sent in self.engine.requests)
+        assert "Shall I cancel" not in said_by(answer)
+        self.engine.will(calls("cancel", order_id="GW1001"))
+        answer = await self.go_on(answer.wowconsole["conversation"], "Cancel GW1001")
+        assert said_by(answer) == "Shall I cancel order GW1001?"
+
+    async def test_the_same_key_says_it_once(self):
+        conversation = await self.begun()
+        self.engine.will(says("It is cancelled."))
+        once = {"extra_headers": {"Idempotency-Key": "k-1"}}
+        first = await self.go_on(conversation, **once)
+        again = await self.go_on(conversation, **once)
+        assert (again.id, said_by(again)) == (first.id, "It is cancelled.")
+        assert len(self.shop.requests) == 1
+        too_long = {"extra_headers": {"Idempotency-Key": "k" * 65}}
+        await self.not_gone_on(openai.BadRequestError, conversation, **too_long)
+
+    async def test_another_users_a_chat_an_ended_and_an_unknown_one_are_not_there(self):
+        mine = await self.begun()
+        other = await sync_to_async(make_user)("operator")
+        key = await sync_to_async(issue_key)(user=other, name="o", scopes=["dialogues.reply"])
+        chat = await sync_to_async(make_conversation)(scene=None)
+        for named, secret in (
+            (mine, key[1]),
+            (str(chat.public_id), None),
+            (str(uuid4()), None),
+            ("nonsense", None),
+        ):
+            error = await self.not_gone_on(openai.NotFoundError, named, secret=secret)
+            assert error.code == "conversation_not_found"
+        await Conversation.objects.filter(public_id=mine).aupdate(closed_at=timezone.now())
+        await self.not_gone_on(openai.NotFoundError, mine)
+
+    async def test_it_waits_for_the_answer_under_way_and_for_a_person(self):
+        conversation = await self.begun()
+        await Turn.objects.aupdate(
+            status="running", finished_at=None, leased_until=timezone.now() + timedelta(minutes=1)
+        )
+        error = await self.not_gone_on(openai.ConflictError, conversation)
+        assert error.code == "answer_under_way"
+        await Turn.objects.aupdate(status="done", finished_at=timezone.now(), leased_until=None)
+        take = sync_to_async(control.take_control)
+        await take(conversation=await Conversation.objects.aget(), by=self.user)
+        error = await self.not_gone_on(openai.ConflictError, conversation)
+        assert error.code == "person_answers"
+
+    async def test_it_keeps_its_release(self):
+        conversation = await self.begun()
+        await sync_to_async(make_release)(name="starter-10")
+        error = await self.not_gone_on(openai.BadRequestError, conversation, model="starter-10")
+        assert "starter-9" in str(error)
+        await self.go_on(conversation, "No", model="starter-9")
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def said_by(answer):
+    return answer.choices[0].message.content

@@ -122,7 +122,7 @@ class BeginTurnTests(TestCase):
     def test_the_user_of_a_program_is_kept_without_the_number_of_a_card(self):
         card, lines = "4111111111111111", [Line("customer", "Hi")]
         turn = services.begin_with_history(
-            release=self.release, scene=None, customer=card, lines=lines
+            by=make_user(), release=self.release, scene=None, customer=card, lines=lines
         )
         assert turn.conversation.customer == "•••• 1111"
 
