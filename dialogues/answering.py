@@ -204,6 +204,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         may_ask=not is_retold(turn),
         delegate=delegate_for(turn),
         customer=turn.conversation.customer_ref,
+        at_work=turn.conversation.jobs.unfinished().exists(),
         money_left=left,
         reserve=None if left is None else partial(database_sync_to_async(capping.reserve), turn),
         done=done_in(turn),

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from dialogues import services
+from dialogues import answering, services
 from dialogues.desk import control
 from dialogues.history import lines_for
 from dialogues.jobs import delegating
@@ -45,6 +45,16 @@ class DelegatingTests(SubAgentMixin, TestCase):
             "outbound_call",
         )
         assert told(job) == [("queued", "Queued")]
+
+    def test_a_turn_knows_that_one_goes_on(self):
+        self.register(result_of(well=True))
+        for at_work in (False, True, False):
+            context = answering.context_of(self.turn, self.turn.release)
+            assert context.at_work is at_work
+            if at_work:
+                do(SubagentJob.objects.get())
+            elif not SubagentJob.objects.exists():
+                delegate(self.turn, "tested", {})
 
     def test_the_same_key_is_the_same_job_and_the_same_answer(self):
         self.register(result_of(well=True))
