@@ -44,17 +44,18 @@ def as_told(turn: Running, *, is_all: bool = False) -> DialogueAction | None:
     if not turn.context.release.quotes:
         return None
     if words := words_of_job(turn):
-        return DialogueAction(REPLY, words, "As told by the job")
+        told = turn.made or _is_news_alone(turn.lines)
+        return DialogueAction(REPLY, words, "As told by the job") if told else None
     return _of_tool(turn, is_all)
 
 
 def words_of_job(turn: Running) -> str:
-    """Return what sub-agents' jobs say of themselves, where nothing else was asked.
+    """Return what sub-agents' jobs say of themselves, if that is the last thing that happened.
 
     That is what they brought, or that one was begun in this turn; the words are code's.
     """
     if not turn.made:
-        return "\n".join(_news(turn.lines)) if _is_news_alone(turn.lines) else ""
+        return "\n".join(_news(turn.lines)) if turn.lines and turn.lines[-1].is_news else ""
     last, tool = last_call(turn)
     if last is None or tool is None or tool.kind != ToolKind.SUBAGENT:
         return ""
