@@ -60,7 +60,7 @@ _WHY = {
 
 
 def summary(card: Card, state: State, found: str) -> str:
-    """Say in one sentence what came of the call; every word of it is code's or the callee's."""
+    """Say in one sentence what came of the call, in no model's words."""
     if not state.facts:
         return f"{card.whom} {_WHY.get(found, 'was called')}."
     told = f"{card.whom} answered {_answers(card, state)}."
@@ -68,9 +68,9 @@ def summary(card: Card, state: State, found: str) -> str:
 
 
 def _answers(card: Card, state: State) -> str:
-    """Return “25 minutes” (ready in) and “No” (complete): what was said, and to what."""
+    """Return “25 minutes” to “When?” and “No” to “Is all there?”: what was said, and to what."""
     answers = [
-        f"“{state.facts[fact.name]['said'].rstrip('.。!！ ')}” ({fact.name.replace('_', ' ')})"
+        f"“{state.facts[fact.name]['said'].rstrip('.。!！ ')}” to “{fact.question}”"
         for fact in card.facts
         if fact.name in state.facts
     ]

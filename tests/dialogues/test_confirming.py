@@ -177,7 +177,7 @@ class ConfirmationTests(EngineMixin, TestCase):
 
     async def test_a_job_that_reports_meanwhile_leaves_the_question_standing(self):
         conversation = await self.asked()
-        await self.job_ends(conversation, "The shop says hello.")
+        await self.job_ends(conversation, "The shop says: “Is it hot?” Hello.")
         self.engine.will(says("It is cancelled."))
         await self.says(conversation, "Yes")
         assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/"]

@@ -71,7 +71,8 @@ class TextCallTests(CallMixin, TestCase):
         self.assertContains(self.client.get(self.page), "This call has ended")
         event = self.job.conversation.events.last()
         assert event.data["result"]["summary"] == (
-            "Bangkok Corner answered “25 minutes” (ready in) and “Yes” (replace)."
+            "Bangkok Corner answered “25 minutes” to “In how many minutes will the order be "
+            "ready?” and “Yes” to “Can you replace a missing dish?”."
         )
 
     def test_opening_the_link_is_not_answering(self):
@@ -201,7 +202,7 @@ class PlanTests(TestCase):
             shop.answer = b'{"shop": "Burger Yard", "order_id": "evil"}'
             self.plan(f"{shop.url}/{{order_id}}/", addresses={"Burger Yard": "simulated:terse"})
             job = do(make_job())
-        assert job.result["summary"].startswith("Burger Yard says")
+        assert job.result["summary"].startswith("Burger Yard answered")
         card = job.memory["card"]
         assert card["why"] == "order GW1001 is late"
         assert card["whom"] == {"name": "Burger Yard", "address": "simulated:terse"}
@@ -259,7 +260,7 @@ class CustomerAwayTests(EngineMixin, CallMixin, TestCase):
         self.engine.always = Answer("{broken")
         async_to_sync(answering.answer_conversation)(conversation.pk)
         event = conversation.events.last()
-        assert event.text == "Bangkok Corner answered “25 minutes” (ready in) and “Yes” (replace)."
+        assert event.text.startswith("Bangkok Corner answered “25 minutes” to “In how many")
         assert conversation.__class__.objects.get().control == "bot"
 
     def test_where_nothing_may_be_spent_any_more_the_summary_is_still_told(self):

@@ -2,11 +2,12 @@ from uuid import uuid4
 
 from django.test import TestCase
 from django.urls import reverse
+from django.utils import timezone
 
 from agents.subagents import REGISTRY
 from dialogues.jobs import dialling
 from dialogues.jobs.subagents import CALL, LOOK
-from dialogues.models import Outcome
+from dialogues.models import Outcome, SubagentJob
 from dialogues.proactive.api import DecisionSerializer, NewEventSerializer
 from tests import factories
 from tests.dialogues.calls import do, make_job, make_plan, told
@@ -31,9 +32,16 @@ class PageTests(TestCase):
     def test_the_list_shows_jobs_and_who_can_do_what(self):
         do(self.job)
         response = self.client.get(LIST)
-        self.assertContains(response, "Bangkok Corner says")
+        self.assertContains(response, "Bangkok Corner answered")
         self.assertContains(response, "outbound_call")
         self.assertContains(response, "1 job")
+
+    def test_list_and_plan_say_why_a_job_failed(self):
+        why = "Nobody was called: the record has no phone."
+        failed = {"state": "failed", "error": why, "progress": "Failed"}
+        SubagentJob.objects.filter(pk=self.job.pk).update(**failed, finished_at=timezone.now())
+        for url in (LIST, reverse("dialogues:plan-detail", args=["call_merchant"])):
+            self.assertContains(self.client.get(url), why)
 
     def test_an_empty_list_says_where_jobs_come_from(self):
         self.job.delete()
