@@ -31,10 +31,10 @@ class TurnContext:
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
     money_left: Decimal | None = None  # dollars that the caps leave; None: no cap
-    done: Sequence[Line] = ()  # what calls of this turn told, before its process died
     # Keeps the dollars that the turn will have taken with its next call, if the caps, which others
     # use up meanwhile, still leave them; None: no cap.
     reserve: Callable[[Decimal], Awaitable[bool]] | None = None
+    done: Sequence[Line] = ()  # what calls of this turn told, before its process died
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """A tool is about to be called; `detail` says so in the agent's words."""
+    """A tool is about to be called; `detail` says so in the tool's own words."""
 
     name: str
     detail: str

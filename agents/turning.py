@@ -35,10 +35,11 @@ from agents.streaming import ReplyStream
 from knowledge.models import Revision
 from knowledge.searching import Found
 
-# Whether a sentence of a reply under way has a source, given all of the action but the reply.
-Backed = Callable[["Running", DialogueAction | None, str], bool]
 LONGEST_SAID = 4 * LONGEST_REPLY  # characters of an engine that keeps to no schema
 TOO_LONG = f"the reply is too long: {LONGEST_REPLY} characters at most"
+
+# Whether a sentence of a reply under way has a source, given all of the action but the reply.
+Backed = Callable[["Running", DialogueAction | None, str], bool]
 
 
 class Slow(engines.EngineUnavailable):
