@@ -3,7 +3,16 @@
 import re
 from dataclasses import replace
 
-from agents import addressing, admitting, composing, parroting, promising, proposing, turning
+from agents import (
+    addressing,
+    admitting,
+    composing,
+    generating,
+    parroting,
+    promising,
+    proposing,
+    turning,
+)
 from agents.actions import BUILT_IN, CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.calling import failed
 from agents.happenings import Step
@@ -94,8 +103,8 @@ def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
     problems = _unsourced(turn, action, cited)
-    if len(action.reply) > turning.LONGEST_SAID:
-        problems.append(turning.TOO_LONG)
+    if len(action.reply) > generating.LONGEST_SAID:
+        problems.append(generating.TOO_LONG)
     if admitting.asks_nothing(turn, action):
         problems.append(admitting.ASKS_NOTHING)
     if copied := _copied(turn, action):

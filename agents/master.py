@@ -16,6 +16,7 @@ from agents import (
     confirming,
     degrading,
     engines,
+    generating,
     granting,
     guarding,
     proposing,
@@ -137,9 +138,9 @@ async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
             yield Delta(told.reply)
             yield Finished(told, degraded=telling.broken(turn))
             return
-        step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
+        step = Step(generating.prompt_of(turn), is_retry=turn.refused is not None)
         try:
-            async for delta in turning.ask(turn, step, guarding.is_backed):
+            async for delta in generating.ask(turn, step, guarding.is_backed):
                 yield delta
         except engines.EngineUnavailable as error:
             yield step
@@ -155,7 +156,7 @@ async def _until_finished(turn: Running) -> AsyncIterator[Happening]:
 
 async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
     """Do what one output says: call, ask for a yes, speak, or have it written again."""
-    action = turning.read(turn, step)
+    action = generating.read(turn, step)
     if action is not None and action.calls_a_tool:
         turn.refused = None
         async for happening in _act(turn, action, step):
@@ -285,11 +286,11 @@ async def _rehearsed(turn: Running, told: Sequence[Line], steps: list[Step]) -> 
     if plain := _without_a_model(turn, told):
         return plain
     while not turn.spent.over(turn.budget):
-        step = Step(turning.prompt_of(turn), is_retry=turn.refused is not None)
+        step = Step(generating.prompt_of(turn), is_retry=turn.refused is not None)
         steps.append(step)
-        async for _ in turning.ask(turn, step, guarding.is_backed):
+        async for _ in generating.ask(turn, step, guarding.is_backed):
             pass
-        action = turning.read(turn, step)
+        action = generating.read(turn, step)
         if action is not None and action.calls_a_tool:
             return action
         if action is not None and (said := guarding.checked(turn, action, step)):
