@@ -160,9 +160,11 @@ class AnswerTests(ReplayMixin, TestCase):
 
     def test_a_lost_citation_is_harm_and_comes_first(self):
         cites = {"knowledge": [self.unit.pk]}
-        self.engine.will(says("A", **cites), says("B"), says("C", **cites), says("D", **cites))
+        # First the late order, to which the rule is new: what is not shown can't be cited.
+        self.engine.will(says("A"), says("B", **cites), says("C", **cites), says("D"))
         replay = self.run_replay()
         first, second = replay.turns.all()
+        assert (first.turn, second.turn) == (self.cold, self.late)
         assert (first.harm >= weighing.HARMFUL, second.harm >= weighing.HARMFUL) == (True, False)
         assert weighing.loses_its_citation(first)
         assert "Read the replies that get worse" in advice(summarise(replay), replay)

@@ -109,7 +109,7 @@ class OverviewTests(TestCase):
 
     def test_few_queries(self):
         self.client.force_login(self.reviewer)
-        with self.assertNumQueries(15):
+        with self.assertNumQueries(16):
             self.client.get(reverse("overview"))
 
     def test_it_is_read_only(self):
