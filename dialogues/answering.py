@@ -10,8 +10,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from channels.db import database_sync_to_async
-from django.db import DataError, Error, IntegrityError
+from asgiref.sync import sync_to_async
+from django.db import DataError, Error, IntegrityError, close_old_connections
 
 from agents import master, telling
 from agents.actions import HANDOFF, DialogueAction
@@ -58,8 +58,8 @@ def _ended(task: asyncio.Task[None]) -> None:
 
 async def answer_conversation(conversation_pk: int) -> None:
     """Answer until nothing the customer said is left unanswered."""
-    while turn := await database_sync_to_async(services.begin_turn)(conversation_pk):
-        await answer_turn(await database_sync_to_async(with_parts)(turn.pk))
+    while turn := await sync_to_async(services.begin_turn)(conversation_pk):
+        await answer_turn(await sync_to_async(with_parts)(turn.pk))
 
 
 def with_parts(turn_pk: int) -> Turn:
@@ -117,7 +117,7 @@ async def _answer(turn: Turn, record: Record) -> None:
         else:
             await _follow(turn, record)
     except recording.LostTurn:
-        await database_sync_to_async(recording.store_steps)(turn, record)
+        await sync_to_async(recording.store_steps)(turn, record)
     except Exception as error:
         logger.exception("Turn failed")
         await _apologise(turn, record, repr(error))
@@ -152,29 +152,30 @@ async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
 async def _renewed(turn: Turn) -> bool:
     """Renew the lease. False: the turn is not ours any more, and says how it stands.
 
-    A try that fails loses nothing.
+    A try that fails loses nothing. It closes a connection that was cut off, by a restart of the
+    database: the next try, and what else the turn stores, has a new one.
     """
     try:
-        renew = database_sync_to_async(Turn.objects.held(turn).update)
-        if await renew(leased_until=services.lease_end()):
+        if await Turn.objects.held(turn).aupdate(leased_until=services.lease_end()):
             return True
-        await database_sync_to_async(turn.refresh_from_db)(fields=["status"])
+        await turn.arefresh_from_db(fields=["status"])
     except Error:
         logger.warning("The lease could not be renewed; the next try may do it.", exc_info=True)
+        await sync_to_async(close_old_connections)()
         return True
     return False
 
 
 async def _may_act(turn: Turn) -> bool:
     """Say whether the turn is still ours, and keep it from being dropped from now on."""
-    return bool(await database_sync_to_async(Turn.objects.held(turn).update)(acts=True))
+    return bool(await Turn.objects.held(turn).aupdate(acts=True))
 
 
 async def _follow(turn: Turn, record: Record) -> None:
     """Turn each happening into an event; the last one ends the turn."""
     assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
     said = await looking.answer_for(turn, partial(_status, turn), record.waits)
-    context = await database_sync_to_async(context_of)(turn, turn.release)
+    context = await sync_to_async(context_of)(turn, turn.release)
     if said is None and context.money_left is not None and context.money_left <= 0:
         said = await master.news(context)
         record.degraded = "" if said else OVER_CAP
@@ -206,7 +207,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         customer=turn.conversation.customer_ref,
         at_work=turn.conversation.jobs.unfinished().exists(),
         money_left=left,
-        reserve=None if left is None else partial(database_sync_to_async(capping.reserve), turn),
+        reserve=None if left is None else partial(sync_to_async(capping.reserve), turn),
         done=done_in(turn),
     )
 
@@ -224,7 +225,7 @@ async def _take(happening: master.Happening, turn: Turn, record: Record) -> None
         case master.Step():
             record.steps.append(asdict(happening))
         case master.Called():
-            if not await database_sync_to_async(recording.store_call)(turn, happening):
+            if not await sync_to_async(recording.store_call)(turn, happening):
                 raise recording.LostTurn
         case master.Finished():
             record.pending, record.degraded = happening.pending, happening.degraded
@@ -265,4 +266,4 @@ async def _tell(turn: Turn, event: dict[str, Any]) -> None:
 
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:
     record.finish()
-    await database_sync_to_async(recording.store_end)(turn, record, action, error)
+    await sync_to_async(recording.store_end)(turn, record, action, error)
