@@ -153,6 +153,8 @@ def plain(text: str) -> str:
     Less the characters that nobody sees: one inside a word would hide it.
     """
     text = unicodedata.normalize("NFKC", text).replace("’", "'")
+    if text.isascii():  # none of them is; most texts are
+        return text
     return "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
 
 
