@@ -51,16 +51,16 @@ def verified_fields(lines: Sequence[Line]) -> dict[str, str]:
     told = [line for line in reversed(lines) if _is_a_tools_word(line)]
     named = next((codes for line in reversed(lines) if (codes := _named_by_customer(line))), None)
     if named is not None:
-        told = [line for line in told if named & _subject(line)]
+        told = [line for line in told if named & subject(line)]
     if not told:
         return {}
-    about = [line for line in told if _subject(line) == _subject(told[0])] if named else told[:1]
+    about = [line for line in told if subject(line) == subject(told[0])] if named else told[:1]
     return {name: value for line in reversed(about) for name, value in _values(line.result).items()}
 
 
 def names_untold(text: str, lines: Sequence[Line]) -> bool:
     """Say whether a text names an order, or the like, that no tool has told of."""
-    told = (_subject(line) for line in lines if _is_a_tools_word(line))
+    told = (subject(line) for line in lines if _is_a_tools_word(line))
     return bool(_codes(text).difference(*told))
 
 
@@ -72,7 +72,7 @@ def _named_by_customer(line: Line) -> set[str]:
     return _codes(line.text) if line.role == "customer" else set()
 
 
-def _subject(line: Line) -> set[str]:
+def subject(line: Line) -> set[str]:
     """Return the identifiers of what a call was about: those it was given, else those it told."""
     return _codes(str(line.arguments)) or _codes(str(line.result))
 

@@ -29,9 +29,14 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\S*\d\S*")  # an identifier, and no reason that is one of a list
+_LEAVES = (
+    r"(?:no )?wait|stop|never ?mind|(?:leave|keep) (?:it|that)(?: as it is| alone)?"
+    r"|forget (?:it|that|about it)|i changed my mind"
+)
 _NO = re.compile(
-    r"(no|nope|nah|don't|do not|please don't|rather not|better not|不要?|不用|不行|算了|否)"
-    r"([\s,.!。！，]+(no|thanks|thank you|please|don't|not now|谢谢))*[\s,.!。！]*",
+    rf"({_LEAVES}|no|nope|nah|don't|do not|please don't|rather not|better not"
+    r"|不要?|不用|不行|算了|否)"
+    rf"([\s,.!。！，]+({_LEAVES}|no|thanks|thank you|please|don't|not now|谢谢))*[\s,.!。！]*",
     re.IGNORECASE,
 )
 LEFT = "All right, I leave it as it is. Is there anything else I can do?"

@@ -5,7 +5,7 @@ found rule that names the tool. By words, in English and Chinese, never by a mod
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from agents.models import Tool
@@ -27,13 +27,17 @@ WEAK_WORDS = "already any being can cannot least may more most new only some sti
 WEAK = {*IDLE, *WEAK_WORDS.split()}
 _WORD = re.compile(r"[a-z]{3,}|[\u4e00-\u9fff]{2,4}")
 _CLAUSE = re.compile(r"[,;:，；：—–]|\b(?:and|but|so|because|then|please)\b|请", re.IGNORECASE)
-# What stands before a deed, in its clause, where it is asked about, unwanted or to be undone.
-# "Can you cancel it?" asks for it.
-_NO_WISH = re.compile(
+# What stands before a deed, in its clause, where it is asked about. "Can you cancel it?" asks
+# for it.
+_ASKS_ABOUT = re.compile(
     r"^\W*(?:(?:hi|hey|hello|ok|well|sorry)\W+)*(?:what|when|which|who|whose|where|does|did|is|are"
     r"|am|was|were|has|had|(?:do|have) (?=you|i|we|they)|(?:will|would|should|shall) (?!you\b))\b"
-    r"|\b(?:how|why)\b|为什么|怎么|什么时候|多久|是否"
-    r"|(?:n't|\bnot|\bnever)\W+(?:\w+\W+)?(?:want|need|like|ask|mean|request|say|said|told?)\w*\b"
+    r"|\b(?:how|why)\b|为什么|怎么|什么时候|多久|是否",
+    re.IGNORECASE,
+)
+# Where it is unwanted or to be undone.
+_UNWANTED = re.compile(
+    r"(?:n't|\bnot|\bnever)\W+(?:\w+\W+)?(?:want|need|like|ask|mean|request|say|said|told?)\w*\b"
     r"|\b(?:stop|halt|withdraw|undo|revoke|reverse|retract|take back|call off|forget|hold|pause)\b"
     r"(?:\W+\w+){0,5}\W*$|\bcancel\w*\W+(?:(?:the|my|this|that|your)\W+)?$|(?:撤回|撤销|停止|取消)\W*$",
     re.IGNORECASE,
@@ -80,8 +84,9 @@ def reason(tool: Tool, lines: Sequence[Line], rules: Sequence[Rule]) -> str:
     spoken = _pattern(tuple(words_of(tool)))
     for line in reversed(lines[-LINES_SHOWN:]):
         if line.role == "customer" and (found := spoken.search(plain(line.text))):
-            return f"the customer said “{found[0]}”"
-    deeds = _pattern(tuple(deeds_of(tool)))
+            wanted = not tool.is_irreversible or _may_be_wished(tool, line.text)
+            return f"the customer said “{found[0]}”" if wanted else ""
+    deeds = _deeds(tool)
     for place, rule in enumerate(rules):
         if re.search(rf"\b{re.escape(tool.name)}\b", rule.content):
             return f"rule #{rule.id} names it"
@@ -107,21 +112,45 @@ def wished(tool: Tool, text: str) -> bool:
     "Why was it cancelled?", "what if I cancel?", "the shop cancelled it" and "stop the refund"
     are no wishes; nor is "I don't want it cancelled", though "don't want it" may be words for it.
     """
-    deeds = _pattern(tuple(deeds_of(tool)))
-    words = [tool.name.split("_")[0], *(word for word in words_of(tool) if deeds.search(word))]
-    named = _pattern(tuple(words))
-    spots = [(each, spot) for each in sentences(plain(text)) for spot in named.finditer(each)]
-    return asked_for(tool, text) and all(_is_wish(each, spot, deeds) for each, spot in spots)
+    return asked_for(tool, text) and all(_is_wish(tool, *spot) for spot in _spots(tool, text))
 
 
-def _is_wish(sentence: str, spot: re.Match[str], deeds: re.Pattern[str]) -> bool:
-    before = _CLAUSE.split(sentence[: spot.start()])[-1]
-    if _NO_WISH.search(before) or _IMAGINED.search(sentence[: spot.start()]):
+def _may_be_wished(tool: Tool, text: str) -> bool:
+    """Say whether it is not plainly unwanted, to be undone, or only imagined."""
+    spots = list(_spots(tool, text))
+    return not spots or not all(_is_unwanted(*spot) for spot in spots)
+
+
+def _spots(tool: Tool, text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield where the deed itself is named, with its sentence."""
+    words = [word for word in words_of(tool) if _deeds(tool).search(word)]
+    named = _pattern((tool.name.split("_")[0], *words))
+    for sentence in sentences(plain(text)):
+        for spot in named.finditer(sentence):
+            yield sentence, spot
+
+
+def _deeds(tool: Tool) -> re.Pattern[str]:
+    return _pattern(tuple(deeds_of(tool)))
+
+
+def _before(sentence: str, spot: re.Match[str]) -> str:
+    return _CLAUSE.split(sentence[: spot.start()])[-1]
+
+
+def _is_unwanted(sentence: str, spot: re.Match[str]) -> bool:
+    is_denied = _UNWANTED.search(_before(sentence, spot))
+    return bool(is_denied or _IMAGINED.search(sentence[: spot.start()]))
+
+
+def _is_wish(tool: Tool, sentence: str, spot: re.Match[str]) -> bool:
+    before = _before(sentence, spot)
+    if _is_unwanted(sentence, spot) or _ASKS_ABOUT.search(before):
         return False
     if (_TOLD.search(spot[0]) or _TOLD.search(before)) and not _WANTS.search(before):
         return False
     other = _OTHER.match(sentence[spot.end() :])
-    return other is None or deeds.search(other[0]) is not None
+    return other is None or _deeds(tool).search(other[0]) is not None
 
 
 def grants(tool: Tool, rule: Rule) -> bool:
@@ -139,7 +168,7 @@ def denies(tool: Tool, rule: Rule) -> bool:
 
 def _said_of(tool: Tool, rule: Rule) -> list[str]:
     """Return what stands around each word for a tool's deed in a rule."""
-    deeds = _pattern(tuple(deeds_of(tool)))
+    deeds = _deeds(tool)
     return [
         each[max(spot.start() - BEFORE, 0) : spot.end() + AFTER]
         for each in sentences(plain(rule.content))

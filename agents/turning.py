@@ -120,22 +120,27 @@ def _is_strict(turn: Running, rule: Rule) -> bool:
 
 
 def told_of(turn: Running, rules: Sequence[Rule] = ()) -> str:
-    """Return what this turn's calls of a tool told, by its template, where the release speaks so.
+    """Return what this turn's calls told, by their templates, where the release speaks so.
 
-    Or where one of these `rules` is strict: then no model words results either.
+    Or where one of these `rules` is strict: then no model words results either. Of several calls
+    about the same thing the last one tells.
     """
     last, tool = last_call(turn)
     speaks = turn.context.release.quotes or any(_is_strict(turn, rule) for rule in rules)
-    made = len(turn.made.get(tool.name, [])) if tool else 0
-    if last is None or tool is None or failed(last.result) or not made or not speaks:
+    if last is None or tool is None or tool.name not in turn.made:
         return ""
-    calls = [line for line in turn.lines if line.role == "tool" and line.name == tool.name][-made:]
-    told = [
-        composing.filled(tool.result_template, call.result)
-        for call in calls
-        if not failed(call.result)
-    ]
-    return "\n".join(dict.fromkeys(filter(None, told)))
+    if failed(last.result) or not speaks:
+        return ""
+    calls = turn.lines[-sum(map(len, turn.made.values())) :]
+    told = {frozenset(composing.subject(call)): _in_words(turn, call) for call in calls}
+    return "\n".join(filter(None, told.values()))
+
+
+def _in_words(turn: Running, call: Line) -> str:
+    tool = turn.tools.get(call.name)
+    if tool is None or failed(call.result):
+        return ""
+    return composing.filled(tool.result_template, call.result)
 
 
 def last_call(turn: Running) -> tuple[Line | None, Tool | None]:

@@ -35,6 +35,13 @@ class ReasonTests(SimpleTestCase):
         assert offered("I don’t want it any more", tool=CANCEL)
         assert offered("请取消订单", tool=CANCEL)
 
+    def test_what_is_unwanted_or_only_imagined_is_not_offered(self):
+        for text in ("I don't want it cancelled! order GW1018", "What happens if I cancel GW1018?"):
+            assert not offered(text, tool=CANCEL), text
+        for text in ("stop the refund", "I never asked for a refund of GW1019!"):
+            assert not offered(text), text
+        assert offered("I don't want it, cancel GW1009", tool=CANCEL)
+
     def test_who_asks_where_an_order_is_wants_no_refund(self):
         for text in (
             "Where is my order GW1002?",

@@ -247,6 +247,28 @@ class ToolTests(AgentMixin, TestCase):
             action = (await self.finished(asked)).action
         assert action.reply == "Order GW1001 is late.\nOrder GW1002 is lost."
 
+    async def test_of_two_tools_about_one_order_the_last_tells_and_other_orders_stand(self):
+        order = {"type": "string", "pattern": "^GW[0-9]{4}$"}
+        schema = {"type": "object", "properties": {"id": order}, "required": ["id"]}
+        await Tool.objects.filter(pk=self.tool.pk).aupdate(parameters=schema, url="/{id}/")
+        fields = {"parameters": schema, "result_template": "The courier has {id}: {status}."}
+        await sync_to_async(make_tool)(name="track", url="/{id}/", **fields)
+        release = await sync_to_async(make_release)(
+            tools=["look_up", "track"], limits={"quote_rules": True}
+        )
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+
+            def before():
+                number = shop.requests[-1][1].strip("/")
+                shop.answer = json.dumps({"id": number, "status": "late"}).encode()
+
+            shop.before = before
+            called = [("look_up", "GW1001"), ("track", "GW1001"), ("look_up", "GW1002")]
+            self.engine.will(*[calls(name, id=number) for name, number in called])
+            asked = Line("customer", "please check my orders GW1001 and GW1002")
+            action = (await self.finished(asked, release=release)).action
+        assert action.reply == "The courier has GW1001: late.\nOrder GW1002 is late."
+
     async def test_a_model_may_still_hand_over(self):
         with business() as shop, self.settings(PUBLIC_URL=shop.url):
             shop.answer = b'{"id": 7, "status": "late"}'

@@ -216,7 +216,21 @@ class ConfirmationTests(EngineMixin, TestCase):
 
 class NoTests(SimpleTestCase):
     def test_what_is_a_no(self):
-        for text in ("No", "no, thank you!", "don’t", "不要", "Nope."):
+        for text in (
+            "No",
+            "no, thank you!",
+            "don’t",
+            "不要",
+            "Nope.",
+            "no wait, leave it",
+            "Never mind",
+        ):
             assert says_no(text), text
-        for text in ("No, the other order", "not yet but soon", "know", "yes"):
+        for text in (
+            "No, the other order",
+            "not yet but soon",
+            "know",
+            "yes",
+            "wait for the courier",
+        ):
             assert not says_no(text), text
