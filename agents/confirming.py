@@ -23,20 +23,21 @@ _AGREES = (
 )
 _AGREES_ELSE = r"👍[🏻-🏿]?|是的?|好的?|可以|确认|对|行"  # no space needs to stand around it
 _BESIDE = r"please|thanks|thank you|do so|then|and|i am sure|i'm sure"
+_APART = r"[\s,.!，。！]"  # each stands in front of one word alone: two ways to read it multiply
 _YES = re.compile(
     rf"(?:{_AGREES_ELSE}|(?:{_AGREES})(?!\w))"
-    rf"(?:\s*(?:{_AGREES_ELSE}|谢谢|请)|[\s,.!，。！]+(?:{_AGREES}|{_BESIDE})(?!\w)|[\s,.!，。！])*",
+    rf"(?:{_APART}*(?:{_AGREES_ELSE}|谢谢|请)|{_APART}+(?:{_AGREES}|{_BESIDE})(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\S*\d\S*")  # an identifier, and no reason that is one of a list
 _LEAVES = (
-    r"(?:no )?wait|stop|never ?mind|(?:leave|keep) (?:it|that)(?: as it is| alone)?"
+    r"wait|stop|never ?mind|(?:leave|keep) (?:it|that)(?: as it is| alone)?"
     r"|forget (?:it|that|about it)|i changed my mind"
 )
 _NO = re.compile(
     rf"({_LEAVES}|no|nope|nah|don't|do not|please don't|rather not|better not"
     r"|不要?|不用|不行|算了|否)"
-    rf"([\s,.!。！，]+({_LEAVES}|no|thanks|thank you|please|don't|not now|谢谢))*[\s,.!。！]*",
+    rf"({_APART}+({_LEAVES}|no|thanks|thank you|please|don't|not now|谢谢))*{_APART}*",
     re.IGNORECASE,
 )
 LEFT = "All right, I leave it as it is. Is there anything else I can do?"

@@ -1,11 +1,12 @@
 """Nothing that can't be undone happens before the customer has said yes to it."""
 
 import asyncio
+from time import perf_counter
 
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents.confirming import LEFT, says_no
+from agents.confirming import LEFT, Call, says_no, says_yes
 from dialogues import answering, services, tracing
 from dialogues.chat import stopping
 from dialogues.models import EventKind, Role, Turn
@@ -215,6 +216,14 @@ class ConfirmationTests(EngineMixin, TestCase):
 
 
 class NoTests(SimpleTestCase):
+    def test_long_ones_are_read_at_once(self):
+        call, started = Call("cancel_order", {"order_id": "GW1009"}), perf_counter()
+        for word in ("好 ", "ok  ", "no wait ", "leave it ", "yes, please, "):
+            said = f"{word * 200}but"
+            assert not says_yes(said, call)
+            assert not says_no(said)
+        assert perf_counter() - started < 1
+
     def test_what_is_a_no(self):
         for text in (
             "No",
