@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.actions import CLARIFY, DialogueAction
 from agents.models import Tool
+from knowledge.scripts import WORD
 
 CHOICES = ("Yes", "No")
 AGREED = "The customer agreed"
@@ -86,7 +87,7 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def _whole(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!{WORD}){pattern}(?!{WORD})", re.IGNORECASE)
 
 
 def says_no(text: str) -> bool:

@@ -15,11 +15,15 @@ from agents import addressing, promising, schemas
 from agents.actions import closed
 from agents.patterns import runs_away
 from agents.sources import Grounds, source
+from knowledge.scripts import LETTER, UNSPACED, WORD
 
 # Letters before digits, or a longer number that is no sum of money: not "2 burgers" or "2pm".
-_LIKE_ONE = re.compile(r"(?<![^\W_])(?:[A-Z]{1,6}[-_/#]?\d\w+|(?<![$€£¥.,])\d{4,}\w*)")
-_CODE = re.compile(r"(?<![^\W_])[A-Za-z]+[-_#]?\d\w*")  # the figures of GW1001 are no figures
+_LIKE_ONE = re.compile(
+    rf"(?<!{LETTER})(?:[A-Z]{{1,6}}[-_/#]?\d{WORD}+|(?<![$€£¥.,])\d{{4,}}{WORD}*)"
+)
+_CODE = re.compile(rf"(?<!{LETTER})[A-Za-z]+[-_#]?\d{WORD}*")  # GW1001: its figures are none
 _LONG_WORD = re.compile(r"\S{65,}")  # is no identifier, and takes long to look through
+_UNSPACED = re.compile(f"[{UNSPACED}]+")
 Arguments = Mapping[str, Any]
 Known = Callable[[str], list[str]]  # the identifiers that a pattern finds
 Made = Mapping[str, Collection[Arguments]]  # the arguments of calls already made, by tool
@@ -122,13 +126,18 @@ def identifiers(pattern: str, dialogue: str) -> Iterator[str]:
     if runs_away(pattern):
         return
     bare = pattern.removeprefix("^").removesuffix("$")
-    text = _LONG_WORD.sub(" ", dialogue)
-    found = re.finditer(rf"(?<!\w)(?:{bare})(?!\w)", text, flags=re.IGNORECASE)
+    text = _LONG_WORD.sub(_without_letters, dialogue)
+    found = re.finditer(rf"(?<!{WORD})(?:{bare})(?!{WORD})", text, flags=re.IGNORECASE)
     for text in reversed([match[0] for match in found]):
         for written in (text, text.upper()):
             if re.search(pattern, written):
                 yield written
                 break
+
+
+def _without_letters(word: re.Match[str]) -> str:
+    """Return what is left of a long word without letters that need no spaces between words."""
+    return _LONG_WORD.sub(" ", _UNSPACED.sub(" ", word[0]))
 
 
 def made_up(arguments: dict[str, Any], tool: dict[str, Any], texts: Collection[str]) -> list[str]:

@@ -36,6 +36,7 @@ from knowledge.graphs import EXACT_UP_TO
 from knowledge.indexing import embed_for, live_index
 from knowledge.models import EmbeddingIndex, HookVector, RetrievalSettings, Scene
 from knowledge.scaling import scale_of
+from knowledge.scripts import LETTER
 from knowledge.vocabulary import words_of
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -48,7 +49,9 @@ MOST_WORDS = 12  # of a question that are looked up in the vocabulary
 AUDIENCE = ("channel", "segment", "region")
 
 # Letters, then digits, perhaps a sign between: GW-4471, A320, covid-19; or a long number.
-CODE = re.compile(r"(?<![^\W_])(?:([a-z]{1,6})[-_/#]?(\d{2,12})|(\d{5,12}))(?![^\W_])", re.I)
+CODE = re.compile(
+    rf"(?<!{LETTER})(?:([a-z]{{1,6}})[-_/#]?(\d{{2,12}})|(\d{{5,12}}))(?!{LETTER})", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +251,8 @@ def _letters(texts: Sequence[str]) -> dict[str, list[Any]]:
 
 def _pattern(letters: str | None, digits: str | None, number: str | None) -> str:
     """Return a regular expression of Postgres for a code, however its parts are joined."""
-    return rf"\m{letters}[-_/# ]?{digits}\M" if letters else rf"\m{number}\M"
+    code = f"{letters}[-_/# ]?{digits}" if letters else number
+    return f"(?<![a-z0-9]){code}(?![a-z0-9])"  # \\m and \\M take ideographs for letters
 
 
 def _scenes_of(user: AnyUser | None) -> list[int] | None:

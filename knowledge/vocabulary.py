@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from knowledge.scripts import LETTER
+
 # Shorter words are too like each other, and Chinese has no words to misspell in letters.
-LONG_WORD = re.compile(r"(?<![^\W_])[a-z]{5,30}(?![^\W_])", re.IGNORECASE)
+LONG_WORD = re.compile(rf"(?<!{LETTER})[a-z]{{5,30}}(?!{LETTER})", re.IGNORECASE)
 
 _LEARN = """
 INSERT INTO knowledge_vocabularyword (word, stem)

@@ -37,6 +37,14 @@ class GroundingTests(SimpleTestCase):
     def test_parts_of_longer_words_are_no_identifiers(self):
         assert allowed("GW10010 XGW1001 GW100 GW1001x _GW1001") == []
 
+    def test_scripts_that_set_no_spaces_end_a_word(self):
+        long = "取消GW1001，谢谢" * 20
+        for text in ("订单GW1001到哪里了", "GW1001은 어디에", "นี่GW1001ครับ", long):
+            assert allowed(text)[0] == "GW1001", text
+            assert not mistyped(text, ["^GW[0-9]{4}$"]), text
+        assert mistyped("订单GW10019到哪里了", ["^GW[0-9]{4}$"])
+        assert allowed("车牌粤B12345在哪", "^粤B[0-9]{5}$") == ["粤B12345"]
+
     def test_tools_without_identifiers_stay_as_they_are(self):
         plain = tool()
         plain["parameters"]["properties"] = {"text": {"type": "string"}}

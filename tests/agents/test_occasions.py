@@ -13,6 +13,7 @@ from wowconsole.demo.content import read
 
 ASKING = [tool for tool in read("tools.json") if tool.get("confirmation")]
 NAMES = ("name", "description", "parameters", "confirmation", "occasions")
+LOOK_UP = Tool(name="look_up_order", occasions=read("tools.json")[0]["occasions"])
 REFUND, CANCEL = (Tool(**{name: tool[name] for name in NAMES}) for tool in ASKING)
 COLD = Rule(7, "When food arrived cold", "Cold food is refunded in full.", similarity=0.95)
 
@@ -34,6 +35,13 @@ class ReasonTests(SimpleTestCase):
             assert offered(text), text
         assert offered("I don’t want it any more", tool=CANCEL)
         assert offered("请取消订单", tool=CANCEL)
+
+    def test_the_demo_s_words_are_english_and_chinese(self):
+        for text in ("where's my food?", "我的订单GW1003到哪里了？", "外卖什么时候送到"):
+            assert occasions.asked_for(LOOK_UP, text), text
+        for text in ("饭都凉了", "一直没收到"):
+            assert offered(text), text
+        assert offered("不想要了", tool=CANCEL)
 
     def test_what_is_unwanted_or_only_imagined_is_not_offered(self):
         for text in ("I don't want it cancelled! order GW1018", "What happens if I cancel GW1018?"):

@@ -51,6 +51,10 @@ class ProposingTests(AgentMixin, TestCase):
         assert last.pending == Call("cancel", {"order_id": "GW1009"})
         assert self.engine.requests == []
 
+    async def test_an_order_is_read_between_ideographs(self):
+        last = await self.asked("我要取消订单GW1009谢谢")
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+
     async def test_what_is_less_plain_is_the_model_s(self):
         for text in (
             "Please cancel it.",  # which one?

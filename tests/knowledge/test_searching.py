@@ -142,7 +142,7 @@ class LettersTests(TestCase):
         return search([text], scene=None, **options)[0]
 
     def test_a_code_finds_its_rule_however_it_is_written(self):
-        for text in ("GW-4471", "is gw4471 safe??", "gw-4471 vs xx"):
+        for text in ("GW-4471", "is gw4471 safe??", "gw-4471 vs xx", "请问GW-4471安全吗"):
             best = self.ask(text)[0]
             assert (best.unit_id, best.letters_rank) == (self.blender.pk, 1), text
 
