@@ -102,6 +102,9 @@ class Work(Protocol):
     def release(self) -> Release | None:
         """Whose model words things; None: no release is live."""
 
+    async def money_left(self) -> Decimal | None:
+        """Return the dollars that the caps leave now; None: no cap is set."""
+
     async def keep(
         self,
         *,

@@ -72,6 +72,7 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
         tool = await Tool.objects.filter(name=name, is_active=True).afirst()
         if tool is None:
             raise GaveUp(f"The tool {name} is not there.")
+        await _check_price(work, tool)
         wanted = tool.parameters.get("properties", {})
         asked = {key: value for key, value in work.arguments.items() if key in wanted}
         key = f"{work.key}-look-up"
@@ -85,6 +86,12 @@ async def _fill_plan(work: Work, plan: Mapping[str, Any]) -> Data:
     card = fill(plan["card"], told)
     address = _address(plan["addresses"], card["whom"]["name"], record)
     return card | {"whom": {**card["whom"], "address": address}}
+
+
+async def _check_price(work: Work, tool: Tool) -> None:
+    left = await work.money_left()
+    if left is not None and not tool.uses_fixtures and tool.cost_per_call > left:
+        raise GaveUp(f"Nobody was called: {tool.name} costs more than the caps leave.")
 
 
 def _address(addresses: Mapping[str, str], name: str, record: Data) -> str:

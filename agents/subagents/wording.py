@@ -31,6 +31,7 @@ SPOKEN_SECONDS = 2.0  # by voice, two seconds of nothing are long
 MOST_WITHHELD = 2  # lines in a row; then the model is not asked any more in this call
 LONGEST_SAY = 240  # characters: about 15 seconds of speech
 LINES_SHOWN = 6
+USED_UP = "what it may cost is used up"
 # Words that bind the business; they may stand in a line only as the card has them.
 _BINDING = re.compile(
     r"\b(promise|guarantee|refund\w*|compensat\w*|discount\w*|vouchers?|coupons?|free of charge|"
@@ -99,6 +100,9 @@ async def words_for(
         return Words(step, why="no release is live")
     if state.withheld >= MOST_WITHHELD:
         return Words(step, why="its words were withheld before")
+    left = await work.money_left()
+    if left is not None and left <= 0:
+        return Words(step, why=USED_UP)
     patience = SPOKEN_SECONDS if by_voice else WORDING_SECONDS
     words = await _model_words(work, card, move, step, patience)
     state.withheld = 0 if words.by == MODEL else state.withheld + 1

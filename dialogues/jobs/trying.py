@@ -100,6 +100,10 @@ class TrialWork:
     def memory(self) -> dict[str, Any]:
         return dict(self.row.memory)
 
+    async def money_left(self) -> Decimal | None:
+        """A trial is no conversation's: no cap holds it back."""
+        return None
+
     async def keep(
         self,
         *,

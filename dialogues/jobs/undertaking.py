@@ -21,6 +21,7 @@ from agents import engines
 from agents.budgeting import cost_of
 from agents.models import Release, live_release
 from agents.subagents import REGISTRY, GaveUp, Outcome, Parked, Said, TryAgain
+from dialogues.costs import capping
 from dialogues.jobs import leasing
 from dialogues.jobs.leasing import LostJob
 from dialogues.models import SubagentJob, SubagentState
@@ -64,6 +65,9 @@ class JobWork:
     @property
     def most_attempts(self) -> int:
         return self.row.most_attempts
+
+    async def money_left(self) -> Decimal | None:
+        return await sync_to_async(capping.money_left)(self.row.conversation)
 
     async def keep(
         self,

@@ -47,6 +47,9 @@ class MemoryWork:
         self.attempt, self.most_attempts = attempt, most_attempts
         self.progress = []
 
+    async def money_left(self):
+        return None
+
     async def keep(self, *, memory, lines=(), progress=None, tokens=(0, 0)):
         self.memory = json.loads(json.dumps(memory))  # what can't be stored fails here
         for line in lines:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import breaking
 from agents.master import SORRY
 from agents.models import Tool, ToolKind
-from agents.subagents import Outcome, outbound
+from agents.subagents import Outcome, outbound, wording
 from agents.subagents.wording import Words
 from dialogues import answering, services
 from dialogues.costs import capping, costing
@@ -281,6 +281,54 @@ class JobCostTests(SubAgentMixin, TestCase):
             job = do(make_job())
         assert next(settled, None) is None
         assert job.prompt_tokens == 10 * asked.await_count
+
+
+class JobCapTests(EngineMixin, TestCase):
+    """Above a cap a job goes on, with what costs nothing: the words as they are written."""
+
+    def setUp(self):
+        super().setUp()
+        version = make_version(input_price=1000, output_price=1000)
+        release = make_release(live=True, version=version)
+        self.talk = make_conversation(scene=None, release=release)
+        self.enterContext(self.settings(CONVERSATION_CAP_CENTS=100))
+
+    def spend(self, dollars):
+        make_turn(self.talk, release=self.talk.release, cost=dollars)
+
+    def test_the_model_is_asked_for_no_words(self):
+        self.spend(1)
+        job = do(make_job(self.talk))
+        assert (job.state, job.cost) == (SubagentState.DONE, 0)
+        assert self.engine.requests == []
+        assert job.lines.filter(speaker="agent").first().data["why"] == wording.USED_UP
+
+    def test_nor_once_it_is_used_up_on_the_way(self):
+        job = do(make_job(self.talk))
+        assert job.state == SubagentState.DONE
+        dollars = Decimal("0.012")  # of one wording
+        assert job.cost == dollars * len(self.engine.requests) > 0
+        self.engine.requests.clear()
+        self.spend(Decimal("0.99") - job.cost)
+        more = do(make_job(self.talk, key="key-2", order_id="GW1002"))
+        assert (more.cost, len(self.engine.requests)) == (dollars, 1)
+
+    def test_a_look_up_is_made_only_if_its_price_is_left(self):
+        make_tool(
+            name="look_up", url="/orders/{order_id}/", parameters=ORDER_ID, cost_per_call="0.25"
+        )
+        make_plan(look_up="look_up")
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            self.spend(Decimal("0.80"))
+            job = do(make_job(self.talk))
+            assert shop.requests == []
+        assert (job.state, job.cost) == (SubagentState.FAILED, 0)
+        assert job.error == "Nobody was called: look_up costs more than the caps leave."
+
+    def test_without_a_cap_nothing_is_held_back(self):
+        self.spend(1)
+        with self.settings(CONVERSATION_CAP_CENTS=0):
+            assert do(make_job(self.talk)).cost > 0
 
 
 class SumTests(TestCase):
