@@ -42,7 +42,7 @@ LABELS = {
 HELP = {
     "event_type": "As the business system calls it: order_late.",
     "template": "{field} is filled from the event: {order_id}, {order.minutes_late}.",
-    "wording": "In the agent's words: only if they keep its figures and most of its words.",
+    "wording": "In the agent's words: only if each sentence stands in them as it is written here.",
     "delay_minutes": "After the event.",
     "stale_minutes": "After the event; quiet hours may delay a message so long.",
     "priority": "The higher one speaks where a customer may be told only one thing.",

@@ -1,6 +1,5 @@
 """Having the agent say news in its own words, without changing what they say."""
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -9,25 +8,24 @@ from django.db.models import F
 
 from agents import engines, master
 from agents.actions import REPLY
-from agents.composing import is_close
 from agents.happenings import Step, TurnContext
 from agents.models import Release, live_release
 from agents.promising import unbacked
-from agents.prompting import LINES_SHOWN, Line, Rule
+from agents.prompting import LINES_SHOWN, Line
 from agents.sources import Grounds, source
 from dialogues.costs import capping
 from dialogues.history import as_line
 from dialogues.models import Conversation, EventKind, ProactiveDecision, Wording
+from dialogues.proactive.keeping import keeps_to
 
-FIGURE = re.compile(r"[A-Za-z]*\d[\w.,:]*\w|\d")
 LONGEST = 600  # characters
 
 
 def word(decision: ProactiveDecision, conversation: Conversation | None, plain: str) -> str:
     """Return the message as it is to be said: `plain`, or the agent's words for it.
 
-    The agent's words are taken only if they keep to `plain`; without an engine, or above a cap,
-    it is said as written. What they cost is added to the decision, also where they are not said.
+    The agent's words are taken only if they say what `plain` does; without an engine, or above a
+    cap, it is said as written. What they cost is added to the decision, said or not.
     """
     if decision.version.wording != Wording.AGENT:
         return plain
@@ -39,15 +37,13 @@ def word(decision: ProactiveDecision, conversation: Conversation | None, plain: 
     steps: list[Step] = []
     said = async_to_sync(_said)(_context(decision, release, conversation, plain, left), steps)
     _add_cost(decision, steps)
-    return said if keeps_to(plain, said) else plain
+    return said if may_be_said(plain, said) else plain
 
 
-def keeps_to(plain: str, said: str) -> bool:
-    """Say whether words tell what `plain` does: its figures, most of its words, no new promise."""
-    same_figures = set(FIGURE.findall(said)) == set(FIGURE.findall(plain))
-    if not same_figures or not 0 < len(said) <= LONGEST:
-        return False
-    return is_close(said, Rule(0, "", plain)) and not unbacked(said, Grounds([source(plain)]))
+def may_be_said(plain: str, said: str) -> bool:
+    """Say whether words tell what `plain` does, and promise no more."""
+    is_fit = 0 < len(said) <= LONGEST and keeps_to(plain, said)
+    return is_fit and not unbacked(said, Grounds([source(plain)]))
 
 
 def _add_cost(decision: ProactiveDecision, steps: Sequence[Step]) -> None:

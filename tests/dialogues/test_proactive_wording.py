@@ -10,13 +10,13 @@ from agents import engines
 from dialogues import tasks
 from dialogues.costs import capping, costing
 from dialogues.models import EventKind, Outcome, Role
-from dialogues.proactive.wording import keeps_to
+from dialogues.proactive.wording import may_be_said
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
 from tests.engine import EngineMixin, says
 from tests.factories import make_release, make_user, make_version, say
 
 TEXT = "Your order GW1002 is 45 minutes late."
-WORDS = "Sorry, your order GW1002 will be 45 minutes late."
+WORDS = "Sorry, your order GW1002 is 45 minutes late. Thank you for your patience!"
 
 
 @override_settings(QUIET_FROM_HOUR=0, QUIET_UNTIL_HOUR=0)
@@ -84,6 +84,10 @@ class WordingTests(EngineMixin, TestCase):
 
 LOST = "The shop could not find your parcel. It is lost."
 REFUSED = "Your refund for order GW1 was refused."
+CLOSED = "Your order GW1002 can not be delivered today. The shop has closed."
+MOVED = "Your table is at 18:45 instead of 18:15."
+HOUR = "Your order GW1 is late, I am sorry. It arrives within an hour; you need not do anything."
+ZH = "您的订单 GW1002 今天不能送达，商家已关门。"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,31 @@ REFUSED = "Your refund for order GW1 was refused."
         (REFUSED, "I'm sorry, your refund for order GW1 was refused.", True),
         (REFUSED, "Your refund for order GW1 was issued. We have sent you a voucher.", False),
         (TEXT, "Your order GW1002 is late.", False),
+        # One small word turns it round.
+        (CLOSED, "Your order GW1002 can be delivered today. The shop has not closed.", False),
+        (CLOSED, "Your order GW1002 can't be delivered today. The shop has closed.", True),
+        (CLOSED, "Your order GW1002 can be delivered today. The shop hasn't closed.", False),
+        (CLOSED, f"{CLOSED} It can be delivered today after all.", False),
+        (CLOSED, f"It isn't true that: {CLOSED}", False),
+        (CLOSED, f"If you like: {CLOSED}", False),
+        (CLOSED, "The shop has closed. Your order GW1002 can not be delivered today.", False),
+        (MOVED, "Your table is at 18:15 instead of 18:45.", False),
+        (MOVED, "I'm so sorry, but your table is at 18:45 instead of 18:15. Thank you!", True),
+        (MOVED, "Your table is at 18:45. It is not at 18:15.", False),
+        (TEXT, "Your order GW1002 is 45 minutes early.", False),
+        (TEXT, "Your order GW1002 is only 45 minutes late.", False),
+        (TEXT, "Your order GW1002 is 45 minutes late. It comes within 2 hours.", False),
+        (TEXT, "Maybe your order GW1002 is 45 minutes late.", False),
+        (TEXT, "Your order GW1002 is 45 minutes late at most.", False),
+        (HOUR, "I'm really sorry: your order GW1 is late. It arrives within an hour, so you need "
+         "not do anything. Thank you for your patience!", True),
+        (HOUR, "Your order GW1 is late. It arrives within an hour; you need do anything.", False),
+        (ZH, "很抱歉，您的订单 GW1002 今天不能送达，商家已关门。感谢您的耐心。", True),
+        (ZH, "您的订单GW1002今天能送达，商家没有关门。", False),
+        (ZH, "您的订单 GW1002 今天能送达，商家不已关门。", False),
+        (ZH, "您的订单 GW1002 今天不能送达，商家已关门。商家又开门，可以送达。", False),
+        ("晚到20分钟，原定18:15，现为18:45。", "晚到20分钟，原定18:45，现为18:15。", False),
     ],
-)
+)  # fmt: skip
 def test_words_keep_to_what_was_written(plain, said, keeps):
-    assert keeps_to(plain, said) is keeps
+    assert may_be_said(plain, said) is keeps
