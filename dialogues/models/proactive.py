@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -165,10 +166,12 @@ class ProactiveVersion(models.Model):
         default=24, validators=[MinValueValidator(1)]
     )  # of the comparison
     # A promise the message makes: kept by an event of `kept_by` with the same `kept_field`.
+    # One of `over_by` with it ends the matter: no news any more, nor a promise that is due.
     promise = models.CharField(max_length=200, blank=True)
     promise_minutes = models.PositiveIntegerField(null=True, blank=True, validators=_MINUTES)
     kept_by = models.SlugField(max_length=60, blank=True, db_index=False)
     kept_field = models.CharField(max_length=60, blank=True)
+    over_by = ArrayField(models.SlugField(max_length=60, db_index=False), default=list, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -212,6 +215,11 @@ class ProactiveVersion(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.number}"
+
+    @property
+    def ended_by(self) -> list[str]:
+        """Return the types of events after which the news is none."""
+        return [name for name in (self.kept_by, *self.over_by) if name]
 
     def holds_at(self, moment: datetime) -> bool:
         begun = self.valid_from is None or self.valid_from <= moment

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -82,7 +83,7 @@ class PromiseState(models.TextChoices):
     OPEN = "open", "Open"
     KEPT = "kept", "Kept"
     ESCALATED = "escalated", "Not kept: passed to a person"
-    VOID = "void", "The conversation ended"
+    VOID = "void", "Void: the chat ended, or the matter did"
 
 
 class FollowUpQuerySet(models.QuerySet["FollowUp"]):
@@ -104,8 +105,8 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
 class FollowUp(models.Model):
     """A promise that was made to a customer, and whether it was kept in time.
 
-    Kept when an event of type `kept_by` comes whose `kept_field` is `kept_value`; else a
-    person is called when it is due.
+    Kept when an event of type `kept_by` comes whose `kept_field` is `kept_value`, void when one
+    of `over_by` does; else a person is called when it is due.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -119,6 +120,7 @@ class FollowUp(models.Model):
     kept_by = models.SlugField(max_length=60, blank=True, db_index=False)
     kept_field = models.CharField(max_length=60, blank=True)
     kept_value = models.CharField(max_length=200, blank=True)
+    over_by = ArrayField(models.SlugField(max_length=60, db_index=False), default=list, blank=True)
     state = models.CharField(max_length=9, choices=PromiseState, default=PromiseState.OPEN)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     settled_at = models.DateTimeField(null=True, editable=False)

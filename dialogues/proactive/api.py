@@ -148,7 +148,8 @@ class PolicyVersionSerializer(serializers.ModelSerializer[ProactiveVersion]):
             *("number", "event_type", "conditions", "scene", "wording", "template", "reach"),
             *("delay_minutes", "stale_minutes", "cooldown_hours", "priority"),
             *("valid_from", "valid_until", "holdout_percent", "contact_hours"),
-            *("promise", "promise_minutes", "kept_by", "kept_field", "created_by", "created_at"),
+            *("promise", "promise_minutes", "kept_by", "kept_field", "over_by", "created_by"),
+            "created_at",
         ]
 
 

@@ -28,10 +28,11 @@ from dialogues.models import (
     Reach,
     TurnStatus,
 )
-from dialogues.proactive import contact, promises, sending, wording
+from dialogues.proactive import contact, sending, wording
 from dialogues.proactive.conditions import MissingField, fill
 from dialogues.proactive.contact import Rules, zone_of
 from dialogues.proactive.customers import at_site, hold
+from dialogues.proactive.ending import ends_of
 from wowconsole.committing import after_commit
 
 logger = logging.getLogger(__name__)
@@ -177,8 +178,8 @@ def _in_force(decision: ProactiveDecision, now: datetime) -> Verdict | None:
 def _stale(version: ProactiveVersion, event: BusinessEvent, now: datetime) -> Verdict | None:
     if now > event.occurred_at + timedelta(minutes=version.stale_minutes):
         return Verdict(Outcome.STALE, f"More than {version.stale_minutes} minutes old.")
-    if promises.is_over(version, event):
-        return Verdict(Outcome.STALE, f"{version.kept_by} came for it.")
+    if ends := ends_of(version, [event]).get(event.pk):
+        return Verdict(Outcome.STALE, f"{ends[0].type} came for it.")
     return None
 
 

@@ -20,7 +20,7 @@ MOST_CONDITIONS, SPARE = 8, 2
 FIELDS = [
     *("event_type", "scene", "template", "wording", "reach", "delay_minutes", "stale_minutes"),
     *("cooldown_hours", "priority", "valid_from", "valid_until", "holdout_percent"),
-    *("contact_hours", "promise", "promise_minutes", "kept_by", "kept_field"),
+    *("contact_hours", "promise", "promise_minutes", "kept_by", "over_by", "kept_field"),
 ]
 LABELS = {
     "event_type": "When this event comes",
@@ -37,6 +37,7 @@ LABELS = {
     "promise": "Promise it makes",
     "promise_minutes": "Due in (minutes)",
     "kept_by": "Kept by event",
+    "over_by": "No longer news after",
     "kept_field": "With the same field",
 }
 HELP = {
@@ -48,7 +49,9 @@ HELP = {
     "priority": "The higher one speaks where a customer may be told only one thing.",
     "holdout_percent": "Customers who are not told, so that the effect can be seen. 0 to 50.",
     "promise": "If an event does not keep it in time, a person is called. May be empty.",
-    "kept_field": "order_id: the event must be of the same order.",
+    "over_by": "Events, with commas: order_cancelled. Nothing is told after one, and what was "
+    "promised is no longer due.",
+    "kept_field": "order_id: these events must be of the same order. Empty: any of the customer's.",
 }
 
 

@@ -1,13 +1,14 @@
-"""Promises made to customers: noted, seen to be kept, or passed to a person in time.
+"""Promises made to customers: noted, seen to be kept or void, or passed to a person in time.
 
 A promise comes of a policy's message, or of a tool's answer that holds
-{"promise": {"text", "due_at", "kept_by"?, "field"?, "value"?}}.
+{"promise": {"text", "due_at", "kept_by"?, "over_by"?, "field"?, "value"?}}.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -21,19 +22,20 @@ from dialogues.models import (
     FollowUp,
     OptOut,
     ProactiveDecision,
-    ProactiveVersion,
     PromiseState,
     Role,
 )
 from dialogues.proactive import contact
-from dialogues.proactive.conditions import MISSING, MissingField, fill, lookup
+from dialogues.proactive.conditions import MissingField, fill
 from dialogues.proactive.customers import at_site, hold
+from dialogues.proactive.ending import value_of
 
 LATE = (
     "I told you: {promise} That has not happened yet, I am sorry. I have asked a colleague to "
     "look after it."
 )
 DUE_AT_ONCE = 100
+MOST_TYPES = 10  # of events that end one promise
 OF_DECISION = "decision "  # begins the source of a promise that a policy's message made
 
 
@@ -51,15 +53,10 @@ def note_of(decision: ProactiveDecision, conversation: Conversation) -> None:
             "customer_ref": decision.customer_ref,
             "kept_by": version.kept_by,
             "kept_field": version.kept_field,
-            "kept_value": _value(decision.event, version.kept_field) or "",
+            "kept_value": value_of(decision.event, version.kept_field) or "",
+            "over_by": version.over_by,
         },
     )
-
-
-def _value(event: BusinessEvent, field: str) -> str | None:
-    """Return what an event says of the field by which it keeps a promise; None: nothing."""
-    value = lookup(event.data, field) if field else ""
-    return None if value is MISSING else str(value)[:200]
 
 
 def _filled(promise: str, data: dict[str, Any]) -> str:
@@ -92,39 +89,30 @@ def note_from_tool(conversation: Conversation, source: str, result: dict[str, An
             "kept_by": texts["kept_by"][:60],
             "kept_field": texts["field"][:60],
             "kept_value": texts["value"][:200],
+            "over_by": _types(promise.get("over_by")),
         },
     )
 
 
-def keep_by(event: BusinessEvent) -> None:
-    """Note which promises an event keeps; one that is being made meanwhile, too."""
+def _types(told: Any) -> list[str]:
+    """Return the types of events that a tool names: one, or a list."""
+    names = told if isinstance(told, list) else [told or ""]
+    return [str(name)[:60] for name in names if name][:MOST_TYPES]
+
+
+def settle_by(event: BusinessEvent) -> None:
+    """Note which promises an event keeps or ends; one that is being made meanwhile, too."""
     hold(event.customer_ref)
     waiting = FollowUp.objects.filter(
         at_site(event.site_id, "conversation__site"),
+        Q(kept_by=event.type) | Q(over_by__contains=[event.type]),
         state=PromiseState.OPEN,
-        kept_by=event.type,
         customer_ref=event.customer_ref,
     )
     for follow_up in waiting.select_for_update(of=("self",)):
-        if _value(event, follow_up.kept_field) == follow_up.kept_value:
-            _settle(follow_up, PromiseState.KEPT)
-
-
-def is_over(version: ProactiveVersion, event: BusinessEvent) -> bool:
-    """Say whether what would keep the promise has happened since the event: it is no news then.
-
-    Events come in any order, and a message may wait for the morning.
-    """
-    value = _value(event, version.kept_field)
-    if not version.kept_by or value is None:
-        return False
-    since = BusinessEvent.objects.filter(
-        at_site(event.site_id),
-        type=version.kept_by,
-        customer_ref=event.customer_ref,
-        occurred_at__gte=event.occurred_at,
-    ).exclude(pk=event.pk)
-    return any(_value(each, version.kept_field) == value for each in since)
+        if value_of(event, follow_up.kept_field) == follow_up.kept_value:
+            is_kept = follow_up.kept_by == event.type
+            _settle(follow_up, PromiseState.KEPT if is_kept else PromiseState.VOID)
 
 
 def _settle(follow_up: FollowUp, state: PromiseState) -> None:

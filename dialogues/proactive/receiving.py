@@ -147,7 +147,7 @@ def handle(event_pk: int) -> None:
     event = waiting.filter(pk=event_pk, handled_at=None).first()
     if event is None:
         return
-    promises.keep_by(event)
+    promises.settle_by(event)
     for policy in ProactivePolicy.objects.for_event(event):
         decision = _decision(event, policy)
         if decision.outcome == Outcome.WAITING:

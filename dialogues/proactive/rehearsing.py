@@ -8,6 +8,7 @@ from dialogues.models import BusinessEvent, OptOut, Outcome, ProactivePolicy, Pr
 from dialogues.proactive.conditions import MissingField, fill, unmet
 from dialogues.proactive.contact import Rules, rules_of, zone_of
 from dialogues.proactive.deciding import is_held_out
+from dialogues.proactive.ending import ends_of
 from wowconsole.roles import AnyUser
 
 EVENTS = 100  # looked at
@@ -59,12 +60,14 @@ def rehearse(
     told: dict[tuple[int | None, str], list[datetime]] = defaultdict(list)
     scenes = {version.scene_id or event.scene_id for event in latest}
     rules = {scene: rules_of(scene) for scene in scenes}
+    ends = ends_of(version, latest)
     rows = [
         _one(
             policy or ProactivePolicy(),
             version,
             event,
             unwanted,
+            ends.get(event.pk, []),
             told[event.site_id, event.customer_ref],
             rules[version.scene_id or event.scene_id],
         )
@@ -92,6 +95,7 @@ def _one(
     version: ProactiveVersion,
     event: BusinessEvent,
     unwanted: set[int],
+    ends: list[BusinessEvent],
     told: list[datetime],
     rules: Rules,
 ) -> Rehearsed:
@@ -109,6 +113,8 @@ def _one(
     waited = rules.silence_end(at) or rules.quiet_end(zone_of(event), at)
     if waited and waited > event.occurred_at + timedelta(minutes=version.stale_minutes):
         return Rehearsed(event, Outcome.STALE, "Quiet hours end too late for it.")
+    if ends and ends[0].occurred_at <= (waited or at):
+        return Rehearsed(event, Outcome.STALE, f"{ends[0].type} came for it.")
     return _counted(policy, version, event, told, rules, waited or at, text, late=bool(waited))
 
 

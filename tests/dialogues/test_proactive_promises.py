@@ -36,12 +36,18 @@ def make_promising(**fields):
         promise_minutes=60,
         kept_by="order_delivered",
         kept_field="order_id",
+        over_by=["order_cancelled", "order_refused"],
         **fields,
     )
 
 
 def deliver(order="GW1002", **fields):
     event = make_event(type="order_delivered", data={"order_id": order}, **fields)
+    tasks.handle_business_event(event.pk)
+
+
+def cancel(order="GW1002", **fields):
+    event = make_event(type="order_cancelled", data={"order_id": order}, **fields)
     tasks.handle_business_event(event.pk)
 
 
@@ -79,6 +85,19 @@ class PromiseTests(TestCase):
             tasks.handle_business_event(event.pk)
             promise.refresh_from_db()
             assert promise.state == state
+
+    def test_an_event_that_ends_the_matter_makes_it_void(self):
+        promise = self.promised()
+        cancel("GW9")
+        promise.refresh_from_db()
+        assert promise.state == PromiseState.OPEN
+        cancel()
+        promise.refresh_from_db()
+        assert promise.state == PromiseState.VOID
+        assert late(promise).state == PromiseState.VOID
+        said = promise.conversation.events.filter(kind=EventKind.MESSAGE, role=Role.AGENT)
+        assert said.count() == 1  # what was late is not said to be broken
+        assert promise.conversation.control == Control.BOT
 
     def test_what_is_not_kept_in_time_goes_to_a_person(self):
         promise = late(self.promised())
@@ -119,6 +138,16 @@ class PromiseTests(TestCase):
             recording.store_call(turn, Called("refund_order", {}, told))
         promise = FollowUp.objects.get()
         assert (promise.promise, promise.due_at) == ("Refunded today.", due)
+
+    def test_a_tool_says_what_ends_it(self):
+        chat = make_chat()
+        due = (timezone.now() + timedelta(hours=2)).isoformat()
+        promise = {"text": "There by 7.", "due_at": due, "field": "order_id", "value": "GW1002"}
+        for source, types in (("1", "order_cancelled"), ("2", ["order_cancelled", "x"]), ("3", 7)):
+            promises.note_from_tool(chat, source, {"promise": {**promise, "over_by": types}})
+        cancel()
+        states = dict(FollowUp.objects.values_list("source", "state"))
+        assert states == {"tool 1": "void", "tool 2": "void", "tool 3": "open"}
 
     def test_what_no_one_can_read_is_no_promise(self):
         conversation = make_conversation()
@@ -210,6 +239,27 @@ class OrderTests(TestCase):
         assert decision.outcome == Outcome.STALE
         assert decision.reason == "order_delivered came for it."
         assert not chat.events.exists()
+        assert not FollowUp.objects.exists()
+
+    def test_nor_what_was_ended_by_then(self):
+        make_policy(kept_field="order_id", over_by=["order_refused", "order_cancelled"])
+        chat = make_chat()
+        decision = handled(make_event())
+        cancel("GW9")
+        cancel()
+        assert self.decided(decision).outcome == Outcome.STALE
+        assert decision.reason == "order_cancelled came for it."
+        assert not chat.events.exists()
+
+    def test_nor_what_ended_in_the_quiet_hours(self):
+        make_promising()
+        decision = handled(make_event(time_zone="Asia/Tokyo"))
+        hour = timezone.now().astimezone(ZoneInfo("Asia/Tokyo")).hour
+        with self.settings(QUIET_FROM_HOUR=hour, QUIET_UNTIL_HOUR=(hour + 2) % 24):
+            assert self.decided(decision).outcome == Outcome.WAITING
+            cancel()
+        ProactiveDecision.objects.update(due_at=timezone.now())
+        assert self.decided(decision).outcome == Outcome.STALE
         assert not FollowUp.objects.exists()
 
     def test_nor_what_is_over_when_its_time_comes(self):

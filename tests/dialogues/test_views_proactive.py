@@ -140,6 +140,30 @@ class FormTests(TestCase):
         assert not ProactivePolicy.objects.exists()
         assert not ProactiveDecision.objects.exists()
 
+    def test_trying_shows_what_was_no_news_any_more(self):
+        for customer, order in (("c-1", "GW1"), ("c-2", "GW2"), ("c-3", "GW3")):
+            make_event(customer, data={"order_id": order, "minutes_late": 45})
+        make_event("c-1", type="order_cancelled", data={"order_id": "GW1"})
+        make_event("c-2", type="order_cancelled", data={"order_id": "GW9"})
+        wanted = {"delay_minutes": "5", "kept_field": "order_id", "over_by": "order_cancelled, x"}
+        page = self.post(**{"try": "true", "holdout_percent": "0", **wanted})
+        self.assertContains(page, "Over the last 3 events it would have told 2")
+        self.assertContains(page, "order_cancelled came for it.")
+
+    def test_what_ends_the_news_is_kept_and_shown(self):
+        page = self.post(over_by="order_cancelled, order_refused", kept_field="order_id")
+        policy = ProactivePolicy.objects.get()
+        self.assertRedirects(page, policy.get_absolute_url())
+        assert policy.version.over_by == ["order_cancelled", "order_refused"]
+        shown = self.client.get(policy.get_absolute_url())
+        self.assertContains(
+            shown,
+            "No longer news after <code>order_cancelled</code> or <code>order_refused</code> "
+            "with the same <code>order_id</code>.",
+        )
+        edit = self.client.get(f"{policy.get_absolute_url()}edit/")
+        self.assertContains(edit, 'value="order_cancelled,order_refused"')
+
     def test_wrong_fields_are_named(self):
         for fields, words in (
             ({"template": "Order {order id}"}, "is no field of an event"),
@@ -152,6 +176,7 @@ class FormTests(TestCase):
             ({"delay_minutes": "99999999"}, "less than or equal to 5256000"),
             ({"stale_minutes": "99999999"}, "less than or equal to 5256000"),
             ({"promise": "Soon.", "promise_minutes": "99999999"}, "less than or equal to 5256000"),
+            ({"over_by": "order cancelled"}, "valid “slug”"),
             ({"priority": "-99999"}, "greater than or equal to -32768"),
             ({"conditions-0-field": "a b"}, "Write a field as"),
             ({"name": ""}, "This field is required"),
@@ -203,6 +228,7 @@ class ApiTests(TestCase):
     def test_policies_with_version_and_effect(self):
         make_policy(scene=make_scene())
         [shown] = self.get().json()["results"]
+        assert shown["version"]["over_by"] == []
         assert shown["version"]["template"] == self.policy.version.template
         one = self.get(f"{self.policy.public_id}/").json()
         names = [measure["name"] for measure in one["effect"]]

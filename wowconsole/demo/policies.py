@@ -26,5 +26,6 @@ def make_policy(by: User) -> None:
         promise_minutes=60,
         kept_by="order_delivered",
         kept_field="order_id",
+        over_by=["order_cancelled"],
     )
     policies.set_active(policy, active=True)
