@@ -39,11 +39,13 @@ _SEGMENT = NullIf(
     output_field=TextField(),
 )
 _RELEASE, _MODEL = F("conversation__release__name"), F("conversation__release__version__name")
-# What turns are grouped by, what jobs are, and what unasked messages are: the model of both is
-# that of their conversation's release.
+_OWN_RELEASE = Coalesce(F("release__name"), _RELEASE)
+_OWN_MODEL = Coalesce(F("release__version__name"), _MODEL)
+# What turns are grouped by, what jobs are, and what unasked messages are: the model is that of the
+# release, of jobs without one and of messages that of their conversation's.
 GROUPS: dict[str, tuple[Any, Any, Any]] = {
-    "release": (F("release__name"), _RELEASE, _RELEASE),
-    "model": (F("release__version__name"), _MODEL, _MODEL),
+    "release": (F("release__name"), _OWN_RELEASE, _RELEASE),
+    "model": (F("release__version__name"), _OWN_MODEL, _MODEL),
     "subagent": (Value(NO_SUBAGENT), F("subagent"), Value(NO_SUBAGENT)),
     "scene": (F("conversation__scene__name"),) * 3,
     "channel": (F("conversation__channel"),) * 3,

@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.utils import timezone
 
-from agents.models import Tool, ToolKind
+from agents.models import Tool, ToolKind, live_release
 from agents.subagents import REGISTRY, SubAgent
 from dialogues.appending import ConversationClosed, append
 from dialogues.jobs.subagents import CALL
@@ -152,6 +152,7 @@ def start(
     job = SubagentJob.objects.create(
         conversation=conversation,
         turn=turn,
+        release=conversation.release or live_release(conversation.scene),
         name=name,
         subagent=subagent.name,
         version=subagent.version,

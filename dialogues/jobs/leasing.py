@@ -60,7 +60,7 @@ def claim(job_pk: int) -> SubagentJob | None:
             due_at=F("deadline"),  # somebody who acts from now on brings it forward: see park
         )
     )
-    parts = ("conversation__scene", "conversation__release__version")
+    parts = ("conversation__scene", "conversation__release__version", "release__version")
     return SubagentJob.objects.select_related(*parts).get(pk=job_pk) if claimed else None
 
 

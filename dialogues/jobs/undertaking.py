@@ -127,7 +127,7 @@ async def _do(job: SubagentJob) -> None:
 def _work(job: SubagentJob) -> JobWork:
     lines = [Said(row.speaker, row.text, row.data, row.number) for row in job.lines.all()]
     conversation = job.conversation
-    release = conversation.release or live_release(conversation.scene)
+    release = job.release or conversation.release or live_release(conversation.scene)
     return JobWork(job, lines, release, conversation.customer_ref)
 
 

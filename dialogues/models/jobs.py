@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from agents.models import Release
 from agents.schemas import BadSchema, prepared
 from agents.subagents import GaveUp, cards
 from dialogues.models.conversations import Conversation
@@ -68,6 +69,8 @@ class SubagentJob(models.Model):
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="jobs")
     # Null: a person or an event asked for it, not a turn.
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, null=True, related_name="jobs")
+    # Whose model words what it says, and by whose prices. Null: none was live, or an old row.
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, editable=False)
     name = models.CharField(max_length=40)
     subagent = models.CharField(max_length=40)
     version = models.PositiveSmallIntegerField(default=1)

@@ -25,7 +25,7 @@ from dialogues.models import (
     Turn,
     TurnStatus,
 )
-from tests.dialogues.calls import SubAgentMixin, do, make_job, make_plan
+from tests.dialogues.calls import SubAgentMixin, do, make_job, make_plan, result_of
 from tests.dialogues.test_answering import ORDER_ID
 from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
@@ -268,6 +268,17 @@ class JobCostTests(SubAgentMixin, TestCase):
         assert make_job(SubagentJob.objects.get().conversation, "tested", "b").cost == Decimal(
             "0.05"
         )
+
+    def test_a_job_that_staff_start_before_anybody_was_answered_is_of_the_live_release(self):
+        make_tool(name="tested", kind=ToolKind.SUBAGENT, url="", cost_per_call="0.05")
+        self.register(result_of(said="done"))
+        release = make_release(live=True)
+        job = do(make_job(make_conversation(), "tested"))
+        assert job.release == release
+        make_release(live=True)  # another one goes live: what it cost stays where it was
+        spending = costing.spending_since(make_user("admin"), job.created_at)
+        for group, name in (("release", release.name), ("model", release.version.name)):
+            assert [row.name for row in costing.by_group(spending, group)] == [name]
 
     def test_words_that_need_not_be_said_any_more_have_cost_their_tokens(self):
         make_plan()
