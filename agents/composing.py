@@ -65,7 +65,7 @@ def names_untold(text: str, lines: Sequence[Line]) -> bool:
 
 
 def _is_a_tools_word(line: Line) -> bool:
-    return line.role == "tool" and not failed(line.result) and not line.is_customers
+    return line.role == "tool" and line.is_proof and not failed(line.result)
 
 
 def _named_by_customer(line: Line) -> set[str]:

@@ -153,8 +153,9 @@ def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Ground
     said: list[Source] = []
     for line in turn.lines:
         if line.role == "tool":
-            # What a refusal or the customer's own file says may be repeated, but proves no deed.
-            proves = not failed(line.result) and not line.is_customers
+            # What a refusal, the customer's own file or a summary of the talk says may be
+            # repeated, but proves no deed.
+            proves = line.is_proof and not failed(line.result)
             (told if proves else said).append(_result(turn, line))
         else:
             (staff if line.is_staff else said).append(source(line.text))

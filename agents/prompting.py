@@ -45,13 +45,21 @@ class Line:
     result: dict[str, Any] = field(default_factory=dict)
     is_staff: bool = False  # an agent's line that a person wrote
     is_customers: bool = False  # a tool's line that tells what the customer's own file says
+    is_hearsay: bool = False  # a tool's line that repeats what was said, the customer's words too
+    is_summary: bool = False  # a tool's line that sums up what a person did; it is never cut
     is_jobs: bool = False  # a tool's line that tells how a sub-agent's job ended
     is_news: bool = False  # one of these that the customer has not been told yet
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether what a tool's line tells may be relied on: it is nobody's word but the tool's."""
+        return not (self.is_customers or self.is_hearsay)
 
     def __str__(self) -> str:
         if self.role == "tool":
             call, result = _dumped(self.arguments), _dumped(without_orders(self.result))
-            return f"{self.name} {_one_line(call)} -> {_one_line(result)}"[:LONGEST_LINE]
+            longest = None if self.is_summary else LONGEST_LINE
+            return f"{self.name} {_one_line(call)} -> {_one_line(result, longest)}"[:longest]
         return f"{self.role}: {_one_line(self.text)}"
 
 
@@ -116,9 +124,9 @@ def _dumped(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False)  # as written: an escape takes six characters
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str, longest: int | None = LONGEST_LINE) -> str:
     """Keep what people and programs wrote on its own line, without marks of other speakers."""
-    return unmarked(" ".join(text.split())[:LONGEST_LINE])
+    return unmarked(" ".join(text.split())[:longest])
 
 
 def _render(prompt: str, part: str, context: dict[str, Any]) -> str:

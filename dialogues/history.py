@@ -9,12 +9,22 @@ from django.db.models.functions import Coalesce, Greatest
 
 from agents.confirming import Call, says_no, says_yes
 from agents.prompting import LINES_SHOWN, Line
-from dialogues.models import Channel, Event, EventKind, Role, Turn, brings_news
+from dialogues.models import (
+    Channel,
+    Event,
+    EventKind,
+    Handover,
+    Role,
+    SummarySource,
+    Turn,
+    brings_news,
+)
 from dialogues.senses.looking import SENSES, arguments_of, heard, in_words, is_evidence
 
 QUESTION = re.compile(r"[?？吗]")
 QUOTED = re.compile(r"“[^”]*”")  # what somebody else was asked: a call tells its questions so
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
+CUSTOMER_SAID = "Customer: "  # before the customer's words, in a summary from the log
 SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent
 
 
@@ -24,8 +34,10 @@ def as_line(event: Event) -> Line:
     What a sub-agent brought reads as what a tool answered, and so does what a colleague did.
     """
     if event.kind == EventKind.CONTROL:
-        did = {"did": event.ended_handover.summary}
-        return Line("tool", name=COLLEAGUE, result=did)
+        handover = event.ended_handover
+        did = {"did": handover.summary}
+        heard_of = _is_hearsay(handover)
+        return Line("tool", name=COLLEAGUE, result=did, is_summary=True, is_hearsay=heard_of)
     if said := heard(event):
         return Line("customer", said)
     if event.kind in (EventKind.ACTION, EventKind.JOB):
@@ -40,6 +52,15 @@ def as_line(event: Event) -> Line:
         )
     speaker = "customer" if event.role == Role.CUSTOMER else "agent"
     return Line(speaker, in_words(event), is_staff=event.role == Role.STAFF)
+
+
+def _is_hearsay(handover: Handover) -> bool:
+    """Say whether a summary tells what was said, and not in the words of the person who did it.
+
+    A machine wrote it, or it quotes the customer: what customers claim would prove itself.
+    """
+    is_own = handover.summary_source == SummarySource.STAFF
+    return not is_own or CUSTOMER_SAID in handover.summary
 
 
 def told() -> Q:

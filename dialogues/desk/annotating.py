@@ -1,9 +1,10 @@
-"""Notes that colleagues leave each other beside a conversation."""
+"""What colleagues write beside a conversation: notes for each other, summaries for the agent."""
 
 from django.contrib.auth.models import User
 
 from dialogues.appending import checked
-from dialogues.models import Conversation, Note
+from dialogues.models import LONGEST_SUMMARY, Conversation, Note
+from wowconsole.errors import Invalid
 
 
 def add_note(*, conversation: Conversation, by: User, text: str) -> Note:
@@ -13,3 +14,15 @@ def add_note(*, conversation: Conversation, by: User, text: str) -> Note:
         Invalid: the text is empty or too long.
     """
     return Note.objects.create(conversation=conversation, author=by, text=checked(text))
+
+
+def checked_summary(text: str) -> str:
+    """Return a summary of what a person did as it is stored.
+
+    Raises:
+        Invalid: it is empty, or longer than what the agent is shown.
+    """
+    text = checked(text.replace("\r\n", "\n"))  # browsers count a line break as one, and send two
+    if len(text) > LONGEST_SUMMARY:
+        raise Invalid(f"A summary has at most {LONGEST_SUMMARY} characters.")
+    return text

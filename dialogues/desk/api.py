@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from dialogues.chat import surveying, tallying
-from dialogues.desk import annotating, control, queueing
+from dialogues.desk import annotating, control, drafting, queueing
 from dialogues.desk.presenting import canned
 from dialogues.loop.forms import PERIODS, since_of
 from dialogues.models import CannedReply, Conversation, Handover, Note, Survey
@@ -185,7 +185,9 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
     def hand_back(self, request: Request, conversation: UUID) -> Response:
         """Let the agent answer again."""
         row = self._conversation(conversation)
-        control.hand_back(conversation=row, by=self._by, **self._sent(HandBackSerializer))
+        sent = self._sent(HandBackSerializer)
+        source = drafting.source_of(row, sent["summary"])
+        control.hand_back(conversation=row, by=self._by, source=source, **sent)
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})

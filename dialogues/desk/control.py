@@ -14,6 +14,7 @@ from django.utils import timezone
 from dialogues.appending import append, checked
 from dialogues.chat import surveying
 from dialogues.desk import queueing
+from dialogues.desk.annotating import checked_summary
 from dialogues.desk.holding import (
     CannotHold,
     NotHeld,
@@ -214,7 +215,7 @@ def hand_back(
     conversation = _open(conversation)
     if conversation.control == Control.BOT:
         return None
-    did = {"summary": checked(summary), "source": source} if summary.strip() else {}
+    did = {"summary": checked_summary(summary), "source": source} if summary.strip() else {}
     if conversation.control == Control.QUEUED:
         return _back_to_agent(conversation, **did)
     check_holder(handover_of(conversation), by)

@@ -18,7 +18,7 @@ from agents.master import TurnContext, find_rules, rehearse
 from agents.models import Release, live_release
 from agents.prompting import LINES_SHOWN, Line, Message, Rule
 from dialogues.appending import LONGEST_MESSAGE
-from dialogues.history import as_line, told
+from dialogues.history import CUSTOMER_SAID, as_line, told
 from dialogues.models import (
     Conversation,
     Draft,
@@ -28,20 +28,22 @@ from dialogues.models import (
     Event,
     EventKind,
     Role,
+    SummarySource,
 )
 from dialogues.senses.looking import in_words
 from knowledge import jobs
 from knowledge.models import Job
+from knowledge.searching import CODE
 from wowconsole.committing import after_commit
 from wowconsole.errors import Refused
 
 TASK = "dialogues.tasks.draft"
 STEPS = 2  # find the rules or read the log; ask the engine
-LONGEST_SUMMARY = 400  # characters of a drafted summary
+LONGEST_DRAFT = 400  # characters of a drafted summary
 QUOTED = 160  # characters of one message in a summary from the log
 SUMMARY_SCHEMA = {
     "type": "object",
-    "properties": {"summary": {"type": "string", "maxLength": LONGEST_SUMMARY}},
+    "properties": {"summary": {"type": "string", "maxLength": LONGEST_DRAFT}},
     "required": ["summary"],
     "additionalProperties": False,
 }
@@ -146,7 +148,10 @@ def _summary(draft: Draft, job: Job) -> tuple[str, str, str]:
 
 
 def _asked(release: Release, events: Sequence[Event]) -> str:
-    """Return the engine's summary, "" where it gives none that the log bears out."""
+    """Return the engine's summary, "" where it gives none that the log bears out.
+
+    What an order is called either may have said; the other figures are the colleague's.
+    """
     written = "\n".join(f"{event.role}: {in_words(event)}" for event in events)
     messages: list[Message] = [
         {"role": "system", "content": ASK_FOR_SUMMARY},
@@ -154,11 +159,20 @@ def _asked(release: Release, events: Sequence[Event]) -> str:
     ]
     try:
         answered = engines.complete_text(release.version, messages, SUMMARY_SCHEMA)
-        text = str(json.loads(answered)["summary"]).strip()[:LONGEST_SUMMARY]
+        text = str(json.loads(answered)["summary"]).strip()[:LONGEST_DRAFT]
     except (engines.EngineUnavailable, ValueError, KeyError, TypeError):
         return ""
-    invented = set(NUMBER.findall(text)) - set(NUMBER.findall(written))
+    by_staff = "\n".join(in_words(event) for event in events if event.role == Role.STAFF)
+    invented = _codes(text) - _codes(written) or _figures(text) - _figures(by_staff)
     return "" if invented else text
+
+
+def _codes(text: str) -> set[str]:
+    return {code[0].upper() for code in CODE.finditer(text)}
+
+
+def _figures(text: str) -> set[str]:
+    return set(NUMBER.findall(CODE.sub(" ", text)))
 
 
 def _stretch(conversation: Conversation) -> list[Event]:
@@ -183,7 +197,7 @@ def summary_from_log(conversation: Conversation) -> str:
     said = [in_words(event) for event in events if event.role == Role.STAFF]
     if not said:
         return ""
-    parts = [f"Customer: {_short(text)}" for text in asked]
+    parts = [f"{CUSTOMER_SAID}{_short(text)}" for text in asked]
     return " ".join(parts + _last([f"Colleague: {_short(text)}" for text in said], after=parts))
 
 
@@ -191,7 +205,7 @@ def _last(parts: list[str], *, after: list[str]) -> list[str]:
     """Return the last of the parts that fit into a summary; "…" stands for those before."""
     for left_out in range(len(parts)):
         kept = ["…", *parts[left_out:]] if left_out else parts
-        if len(" ".join(after + kept)) <= LONGEST_SUMMARY:
+        if len(" ".join(after + kept)) <= LONGEST_DRAFT:
             break
     return kept
 
@@ -204,6 +218,16 @@ def _short(text: str) -> str:
 def says_the_same(text: str, other: str) -> bool:
     """Say whether the words are the same: forms send line breaks and spaces in their own way."""
     return text.split() == other.split()
+
+
+def source_of(conversation: Conversation, summary: str) -> str:
+    """Say who wrote a summary: a machine only where it stands as one drafted it."""
+    drafts = conversation.drafts.filter(kind=DraftKind.SUMMARY).exclude(text="")
+    for draft in drafts:
+        if says_the_same(summary, draft.text):
+            return draft.source
+    proposed = says_the_same(summary, summary_from_log(conversation))
+    return SummarySource.LOG if proposed else SummarySource.STAFF
 
 
 def note_use(draft: Draft, text: str) -> None:

@@ -29,7 +29,7 @@ from dialogues.desk.presenting import (
     page,
     rows,
 )
-from dialogues.models import Attachment, Conversation, Draft, DraftKind, SummarySource
+from dialogues.models import Attachment, Conversation, Draft, DraftKind
 from wowconsole.errors import Refused
 from wowconsole.http import UserRequest, render_page, wants_partial
 from wowconsole.roles import requires
@@ -219,13 +219,12 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
     conversation = _conversation(request, public_id)
     text = request.POST.get("summary", "")
     draft = _draft_of(request, conversation)
-    source = _source(conversation, text, draft)
     seen = request.POST.get("seen", "")
     event = control.hand_back(
         conversation=conversation,
         by=request.user,
         summary=text,
-        source=source,
+        source=drafting.source_of(conversation, text),
         seen=int(seen) if SEQ.fullmatch(seen) else None,
     )
     if event is None:
@@ -235,14 +234,6 @@ def hand_back(request: UserRequest, public_id: UUID) -> HttpResponse:
         drafting.note_use(draft, text)
     messages.success(request, "The agent answers again.")
     return redirect(_desk_url(conversation))
-
-
-def _source(conversation: Conversation, text: str, draft: Draft | None) -> str:
-    """Say who wrote a summary: a machine only where it was accepted as it stood."""
-    if draft and drafting.says_the_same(text, draft.text):
-        return draft.source
-    proposed = drafting.says_the_same(text, drafting.summary_from_log(conversation))
-    return SummarySource.LOG if proposed else SummarySource.STAFF
 
 
 @require_POST

@@ -20,6 +20,7 @@ from dialogues.models.conversations import (
     brings_news,
 )
 from dialogues.models.desk import (
+    LONGEST_SUMMARY,
     Assignment,
     CannedReply,
     Draft,
@@ -109,6 +110,7 @@ from dialogues.models.whatifs import WhatIf, WhatIfKind, WhatIfQuerySet
 __all__ = [
     "BY_PERSON",
     "FINISHED",
+    "LONGEST_SUMMARY",
     "TOLD_OR_HELD",
     "Algorithm",
     "Arranged",

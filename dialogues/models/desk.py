@@ -15,6 +15,9 @@ from knowledge.models import Job, Scene
 from wowconsole.roles import AnyUser
 
 
+LONGEST_SUMMARY = 1000  # characters; the agent is shown all of them
+
+
 class SummarySource(models.TextChoices):
     STAFF = "staff", "Written by the colleague"
     ENGINE = "engine", "Drafted by the engine"
@@ -58,7 +61,8 @@ class Handover(models.Model):
     ended_by = models.OneToOneField(
         Event, on_delete=models.CASCADE, null=True, related_name="ended_handover"
     )
-    summary = models.TextField(blank=True, max_length=1000)  # what the person did, for the agent
+    # What the person did, for the agent.
+    summary = models.TextField(blank=True, max_length=LONGEST_SUMMARY)
     summary_source = models.CharField(max_length=6, choices=SummarySource, blank=True)
 
     objects = HandoverQuerySet.as_manager()

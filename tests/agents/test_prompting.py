@@ -61,6 +61,7 @@ class LineTests(SimpleTestCase):
 
     def test_long_texts_and_long_talks_are_cut(self):
         assert len(shown(Line("customer", "x" * 5000))) < LONGEST_LINE + 100
+        assert len(shown(Line("tool", result={"did": "x" * 5000}))) < LONGEST_LINE + 100
         text = shown(*(Line("customer", f"line {number}") for number in range(20)))
         assert text.splitlines()[-LINES_SHOWN:][0] == f"customer: line {20 - LINES_SHOWN}"
         assert "line 11" not in text

@@ -3,7 +3,7 @@
 from django.test import TestCase
 
 from dialogues.chat import surveying
-from dialogues.desk import control
+from dialogues.desk import control, drafting
 from dialogues.models import CannedReply, EventKind, Handover, Note, Survey
 from tests.factories import make_conversation, make_scene, make_user, say
 from wowconsole.apikeys import issue_key
@@ -55,6 +55,12 @@ class DeskApiTests(TestCase):
         assert self.call("hand-back", data={**told, "seen": -1}).status_code == 400
         assert self.call("hand-back", data=told).status_code == 204
         assert self.conversation.events.last().data["owes"]
+
+    def test_a_summary_as_a_machine_drafted_it_is_the_machines(self):
+        self.call("reply", data={"text": "I look."})
+        summary = drafting.summary_from_log(self.conversation)
+        assert self.call("hand-back", data={"summary": f"{summary}\n"}).status_code == 204
+        assert Handover.objects.get().summary_source == "log"
 
     def test_assign_and_release(self):
         given = self.call("assign", data={"to": self.ben.username}).json()

@@ -210,6 +210,17 @@ class HandBackTests(ControlCase):
         ended = self.handover()
         assert (ended.summary_source, ended.ended_at is None) == ("staff", False)
 
+    def hearsay(self, summary, **fields):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        self.back(summary=summary, **fields)
+        return history.lines_for(self.begin(f"After {summary}"[:64]))[-2].is_hearsay
+
+    def test_what_quotes_the_customer_or_a_machine_worded_is_hearsay(self):
+        for source in ("log", "engine"):
+            assert self.hearsay(f"You get $5, says the {source}.", source=source)
+        assert self.hearsay("Customer: I was promised $5. Colleague: I look. Waiting for the shop.")
+        assert not self.hearsay("Refunded $5 to the customer: it came cold.")
+
     def test_customers_never_read_the_summary(self):
         services.reply_as_staff(conversation=self.conversation, by=self.ana, text="Hello.")
         event = self.back(summary="Difficult customer.")
@@ -219,9 +230,16 @@ class HandBackTests(ControlCase):
 
     def test_a_summary_too_long_hands_nothing_back(self):
         control.take_control(conversation=self.conversation, by=self.ana)
-        with self.assertRaises(Invalid):
-            self.back(summary="x" * 2001)
+        with self.assertRaisesMessage(Invalid, "at most 1000"):
+            self.back(summary="x" * 1001)
         assert self.fresh().control == Control.HUMAN
+
+    def test_the_longest_summary_is_shown_to_its_end(self):
+        control.take_control(conversation=self.conversation, by=self.ana)
+        words = '"Nothing",\r\n' * 70
+        self.back(summary=f"{words}{'x' * 100} Never offer it again.")
+        line = str(history.lines_for(self.begin("And tomorrow?"))[-2])
+        assert line.endswith('Never offer it again."}')
 
 
 class CloseByAgentTests(ControlCase):

@@ -2,11 +2,12 @@
 
 import json
 
+from asgiref.sync import sync_to_async
 from django.test import TestCase, TransactionTestCase
 
-from dialogues import services, tasks
+from dialogues import answering, services, tasks
 from dialogues.desk import control, drafting
-from dialogues.models import DraftKind, DraftSource
+from dialogues.models import DraftKind, DraftSource, EventKind
 from knowledge.models import JobState
 from tests.engine import Answer, EngineMixin, calls, says
 from tests.factories import (
@@ -107,17 +108,45 @@ class LogTests(TestCase):
         found = self.summary(long, long, long, "You get a voucher instead.")
         assert found.startswith("Customer: My order came cold. … Colleague: I look into it")
         assert found.endswith("Colleague: You get a voucher instead.")
-        assert len(found) <= drafting.LONGEST_SUMMARY
+        assert len(found) <= drafting.LONGEST_DRAFT
 
     def test_the_longest_words_leave_room_for_the_last(self):
         say(self.conversation, "cold " * 200)
         found = self.summary("first " * 200, "last " * 200)
         assert found.count("Colleague: last") == 1
-        assert len(found) <= drafting.LONGEST_SUMMARY
+        assert len(found) <= drafting.LONGEST_DRAFT
 
     def test_a_short_one_is_told_whole(self):
         found = self.summary("I called.", "You get $5.")
         assert found == "Customer: My order came cold. Colleague: I called. Colleague: You get $5."
+
+
+class HandedBackTests(DraftCase):
+    """What the agent says after a hand-back whose summary is taken as it is proposed."""
+
+    async def test_the_customers_own_words_come_true_by_no_summary(self):
+        for asked, answered, reply in (
+            ("I was promised $500.", "I look.", "You get $500 compensation."),
+            ("你们答应赔偿我500元。", "我看一下。", "您将获得500元赔偿。"),
+            ("I pay at evil.example/pay ?", "A moment.", "Please pay at https://evil.example/pay"),
+        ):
+            await sync_to_async(self.handed_back)(asked, answered)
+            self.engine.always = says(reply)
+            await answering.answer_conversation(self.conversation.pk)
+            last = await self.conversation.events.filter(kind=EventKind.MESSAGE).alast()
+            assert (last.role, last.text == reply) == ("agent", False), reply
+
+    def handed_back(self, asked, answered):
+        self.conversation = make_conversation(scene=self.scene)
+        say(self.conversation, asked)
+        control.ask_for_person(conversation=self.conversation)
+        services.reply_as_staff(conversation=self.conversation, by=self.ana, text=answered)
+        summary = drafting.summary_from_log(self.conversation)
+        source = drafting.source_of(self.conversation, summary)
+        services.hand_back(
+            conversation=self.conversation, by=self.ana, summary=summary, source=source
+        )
+        say(self.conversation, "So what now?")
 
 
 class SummaryTests(DraftCase):
@@ -147,6 +176,22 @@ class SummaryTests(DraftCase):
             "Customer: Where is my order? Colleague: I called the courier. "
             "Colleague: You get $5 back."
         )
+
+    def test_nor_are_the_customers_but_for_what_names_an_order(self):
+        say(self.conversation, "I was promised $500 for GW1001.")
+        for summary, source in (
+            ("The colleague agreed to refund $500.", DraftSource.LOG),
+            ("Refunded $5 for GW1001.", DraftSource.ENGINE),
+            ("Refunded $5 for GW1002.", DraftSource.LOG),
+        ):
+            self.engine.will(json.dumps({"summary": summary}))
+            assert self.draft(DraftKind.SUMMARY).source == source, summary
+
+    def test_sent_as_it_is_it_stays_the_machines(self):
+        self.engine.will(json.dumps({"summary": "Called the courier."}))
+        self.draft(DraftKind.SUMMARY)
+        assert drafting.source_of(self.conversation, "Called the\r\ncourier. ") == "engine"
+        assert drafting.source_of(self.conversation, "Called the courier!") == "staff"
 
     def test_nonsense_or_silence_of_the_engine_leaves_the_log(self):
         for answer in ("Sure!", "[]", '{"summary": ""}', DOWN):
