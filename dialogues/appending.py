@@ -1,5 +1,6 @@
 """Adding to a conversation's log: what every writer shares."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,9 @@ from wowconsole.errors import Invalid, Refused, TooMany
 
 LONGEST_MESSAGE = 2000  # characters
 MESSAGES_A_MINUTE = 20
+SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}  # categories of Unicode
+# Without a shape too, whatever their category: fillers of scripts, and what varies other signs.
+FILLERS = {*"\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
 
 
 class ConversationClosed(Refused):
@@ -33,14 +37,19 @@ def append(*, conversation: Conversation, **fields: Any) -> Event:
     return event
 
 
+def shows(text: str) -> bool:
+    """Say whether there is anything to see in a text."""
+    return any(unicodedata.category(sign) not in SHAPELESS and sign not in FILLERS for sign in text)
+
+
 def checked(text: str) -> str:
     """Return what a person wrote as it is stored: without the numbers of payment cards.
 
     Raises:
-        Invalid: it is empty or too long.
+        Invalid: there is nothing to see in it, or it is too long.
     """
     text = str(storable(text)).strip()
-    if not text:
+    if not shows(text):
         raise Invalid("Write something first.")
     if len(text) > LONGEST_MESSAGE:
         raise Invalid(f"A message has at most {LONGEST_MESSAGE} characters; split it.")

@@ -6,17 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents.cleaning import storable
 from agents.finding import expect
 from agents.masking import masked
-from agents.models import Release, live_release
-from agents.prompting import Line
+from agents.models import live_release
 from dialogues.appending import (
     LONGEST_MESSAGE,
     MESSAGES_A_MINUTE,
@@ -25,12 +22,12 @@ from dialogues.appending import (
     check_rate,
     checked,
     done_lately,
+    shows,
 )
 from dialogues.chat.rating import NothingToRate, give_feedback, rate
 from dialogues.desk.control import ask_for_person, close, hand_back, reply_as_staff
 from dialogues.models import (
     BY_PERSON,
-    Channel,
     Control,
     Conversation,
     Event,
@@ -42,7 +39,7 @@ from dialogues.models import (
 )
 from dialogues.senses import attaching
 from knowledge.models import Scene
-from wowconsole.errors import Invalid, Refused
+from wowconsole.errors import Invalid
 
 __all__ = [
     "LONGEST_MESSAGE",
@@ -51,9 +48,7 @@ __all__ = [
     "NothingToRate",
     "append",
     "ask_for_person",
-    "begin_next",
     "begin_turn",
-    "begin_with_history",
     "close",
     "give_feedback",
     "hand_back",
@@ -69,14 +64,6 @@ __all__ = [
 CHANNEL = "web"  # of a chat whose site names none
 MOST_DROPPED = 3  # answers in a row that a customer may interrupt by writing on
 LEASE_SECONDS = 15  # renewed while the process that answers lives
-
-
-class AnswerUnderWay(Refused):
-    code = "answer_under_way"
-
-
-class PersonAnswers(Refused):
-    code = "person_answers"
 
 
 def start_conversation(
@@ -124,10 +111,10 @@ def say(
         attachments: what was uploaded before and goes with it; then the text may be empty.
 
     Raises:
-        Invalid: the text is empty or too long, a file is not there, or the client_id is ours.
+        Invalid: the text shows nothing or is too long, a file is gone, or the client_id is ours.
         ConversationClosed, TooMany: it can't be taken now.
     """
-    text = checked(text) if text.strip() or not attachments else ""
+    text = checked(text) if shows(text) or not attachments else ""
     locked = Conversation.objects.select_for_update()  # one message at a time
     conversation.refresh_from_db(from_queryset=locked)
     lately = done_lately(conversation, client_id=client_id)
@@ -194,54 +181,6 @@ def begin_turn(conversation_pk: int) -> Turn | None:
         attempts=1,
         leased_until=lease_end(),
     )
-
-
-@transaction.atomic
-def begin_with_history(
-    *, release: Release, scene: Scene | None, customer: str, lines: Sequence[Line], by: User
-) -> Turn:
-    """Store a talk that a program sends whole, and lease the turn that answers its last line.
-
-    Args:
-        by: whose key the program has; with it the conversation may go on (`begin_next`).
-    """
-    conversation = Conversation.objects.create(
-        channel=Channel.API,
-        scene=scene,
-        customer=masked(customer),
-        release=release,
-        opened_by=by,
-    )
-    for line in lines:
-        role = Role.CUSTOMER if line.role == "customer" else Role.AGENT
-        fence = None if role == Role.CUSTOMER else conversation.fence
-        text = masked(str(storable(line.text)))
-        kind = EventKind.MESSAGE
-        append(conversation=conversation, kind=kind, role=role, text=text, fence=fence)
-    expect(text)
-    turn = begin_turn(conversation.pk)
-    assert turn is not None  # noqa: S101  # a new conversation, whose last line is the customer's
-    return turn
-
-
-@transaction.atomic
-def begin_next(*, conversation: Conversation, text: str, client_id: str) -> Turn:
-    """Say a program's next line in its conversation; lease the turn that answers it.
-
-    The same client_id again returns the turn that has answered it.
-
-    Raises:
-        AnswerUnderWay, PersonAnswers: nothing is said meanwhile.
-        Invalid, ConversationClosed, TooMany: as `say` does.
-    """
-    conversation.refresh_from_db(from_queryset=Conversation.objects.select_for_update())
-    if conversation.turns.filter(status=TurnStatus.RUNNING).exists():
-        raise AnswerUnderWay("What was said before is still being answered. Wait for that.")
-    event = say(conversation=conversation, text=text, client_id=client_id)
-    turn = begin_turn(conversation.pk) or conversation.turns.filter(asked_seq=event.seq).last()
-    if turn is None:
-        raise PersonAnswers("A person has this conversation now.")
-    return turn
 
 
 def take_over(turn_pk: int) -> Turn | None:

@@ -121,9 +121,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer.data, status=500, content_type=answer.content_type)
 
 
-def openai_error(status: int, kind: str, code: str, message: str) -> JsonResponse:
+def openai_error(
+    status: int, kind: str, code: str, message: str, **more: dict[str, str]
+) -> JsonResponse:
     """Build the error object of the OpenAI API, by which its clients choose their exception."""
-    error = {"message": message, "type": kind, "code": code, "param": None}
+    error = {"message": message, "type": kind, "code": code, "param": None, **more}
     return JsonResponse({"error": error}, status=status)
 
 

@@ -112,6 +112,7 @@ urlpatterns = [
     path("api/", include(api)),
     path("v1/chat/completions", completions.chat_completions, name="chat-completions"),
     path("v1/models", completions.model_list, name="model-list"),
+    path("v1/models/<path:name>", completions.model_detail, name="model-detail"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from dialogues.appending import LONGEST_MESSAGE
+from dialogues.appending import LONGEST_MESSAGE, shows
 
 MOST_MESSAGES = 100
 SPEAKERS = {"user": "customer", "assistant": "agent"}
@@ -40,8 +40,9 @@ class MessageSerializer(serializers.Serializer[Any]):
     content = ContentField(allow_null=True, default=None)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        length = len(attrs["content"] or "")
-        if attrs["role"] == "user" and not 0 < length <= LONGEST_MESSAGE:
+        content = attrs["content"] or ""
+        can_be_said = shows(content) and len(content) <= LONGEST_MESSAGE
+        if attrs["role"] == "user" and not can_be_said:
             limit = f"A message of the user has 1 to {LONGEST_MESSAGE} characters."
             raise serializers.ValidationError({"content": [limit]})
         return attrs

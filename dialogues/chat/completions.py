@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,9 @@ from rest_framework.request import Request
 
 from agents.models import Release, live_release
 from agents.prompting import Line
-from dialogues import answering, services
+from dialogues import answering
+from dialogues.appending import ConversationClosed
+from dialogues.chat import programs
 from dialogues.chat.completion_requests import SPEAKERS, CompletionRequest
 from dialogues.chat.frames import LONGEST_CLIENT_ID
 from dialogues.models import Channel, Conversation, Turn, TurnStatus
@@ -80,7 +83,10 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
         response["Cache-Control"] = "no-store"
         return response
     await _answer(work)
-    return JsonResponse(await sync_to_async(_completion)(work))
+    try:
+        return JsonResponse(await sync_to_async(_completion)(work))
+    except Refused as refused:
+        return _error(refused)
 
 
 @csrf_exempt
@@ -91,8 +97,27 @@ def model_list(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         return _error(refused)
     names = [LIVE, *Release.objects.values_list("name", flat=True)]
-    models = [{"id": name, "object": "model", "owned_by": "wowconsole"} for name in names]
-    return JsonResponse({"object": "list", "data": models})
+    return JsonResponse({"object": "list", "data": [_model(name) for name in names]})
+
+
+@csrf_exempt
+@require_GET
+def model_detail(request: HttpRequest, name: str) -> HttpResponse:
+    try:
+        _holder(request)
+        if name != LIVE and not Release.objects.filter(name=name).exists():
+            raise _no_such_model(name)
+    except Refused as refused:
+        return _error(refused)
+    return JsonResponse(_model(name))
+
+
+def _model(name: str) -> dict[str, str]:
+    return {"id": name, "object": "model", "owned_by": "wowconsole"}
+
+
+def _no_such_model(name: str) -> NoSuchModel:
+    return NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
 
 
 def _holder(request: HttpRequest) -> User:
@@ -124,26 +149,31 @@ def _read(request: HttpRequest) -> dict[str, Any]:
 
 
 def _begin(asked: dict[str, Any], by: User, key: str) -> Turn:
+    if len(key) > LONGEST_CLIENT_ID:
+        raise Invalid(f"An Idempotency-Key has at most {LONGEST_CLIENT_ID} characters here.")
     metadata = asked["metadata"] or {}
     if named := metadata.get("conversation"):
-        turn = _go_on(_opened(named, by), asked, key)
+        turn = _go_on(_named(named, by), asked, key)
     else:
-        turn = _open(asked, metadata.get("scene"), by)
+        turn = _open(asked, metadata.get("scene"), by, key)
     return answering.with_parts(turn.pk)
 
 
-def _opened(named: str, by: User) -> Conversation:
-    """Return the open conversation that a program of this user has begun.
+def _named(public_id: str, by: User) -> Conversation:
+    """Return the conversation, open or ended, that a program of this user has begun.
 
     Raises:
-        NoSuchConversation: it is none of theirs, or has ended.
+        NoSuchConversation: it is none of theirs.
     """
     theirs = Conversation.objects.visible_to(by).select_related("release")
-    opened = theirs.filter(opened_by=by, channel=Channel.API, closed_at=None)
     try:
-        return opened.get(public_id=named)
+        return theirs.get(opened_by=by, channel=Channel.API, public_id=public_id)
     except (Conversation.DoesNotExist, ValidationError):
-        raise NoSuchConversation(f"You have no open conversation {named}.") from None
+        raise _none_open(public_id) from None
+
+
+def _none_open(public_id: object) -> NoSuchConversation:
+    return NoSuchConversation(f"You have no open conversation {public_id}.")
 
 
 def _go_on(conversation: Conversation, asked: dict[str, Any], key: str) -> Turn:
@@ -151,13 +181,14 @@ def _go_on(conversation: Conversation, asked: dict[str, Any], key: str) -> Turn:
     release = conversation.release
     if release and asked["model"] not in (LIVE, release.name):
         raise Invalid(f"{release.name} answers in this conversation to its end.")
-    text, client_id = asked["messages"][-1]["content"], key or uuid4().hex
-    if len(client_id) > LONGEST_CLIENT_ID:
-        raise Invalid(f"An Idempotency-Key has at most {LONGEST_CLIENT_ID} characters here.")
-    return services.begin_next(conversation=conversation, text=text, client_id=client_id)
+    text = asked["messages"][-1]["content"]
+    try:
+        return programs.go_on(conversation=conversation, text=text, key=key or uuid4().hex)
+    except ConversationClosed:
+        raise _none_open(conversation.public_id) from None
 
 
-def _open(asked: dict[str, Any], slug: str | None, by: User) -> Turn:
+def _open(asked: dict[str, Any], slug: str | None, by: User, key: str) -> Turn:
     name = asked["model"]
     scene = Scene.objects.visible_to(by).filter(slug=slug).first() if slug else None
     if slug and scene is None:
@@ -165,10 +196,10 @@ def _open(asked: dict[str, Any], slug: str | None, by: User) -> Turn:
     named = Release.objects.filter(name=name)
     release = live_release(scene) if name == LIVE else named.first()
     if release is None:
-        raise NoSuchModel(f"No release is called {name}; GET /v1/models lists them.")
+        raise _no_such_model(name)
     lines = [Line(SPEAKERS[entry["role"]], entry["content"]) for entry in asked["messages"]]
-    return services.begin_with_history(
-        release=release, scene=scene, customer=asked["user"] or "", lines=lines, by=by
+    return programs.begin(
+        release=release, scene=scene, customer=asked["user"] or "", lines=lines, by=by, key=key
     )
 
 
@@ -181,7 +212,11 @@ async def _stream(work: Answering) -> AsyncIterator[str]:
         said += text
         yield _chunk(work, {"content": text})
     await task
-    whole = await sync_to_async(_completion)(work)
+    try:
+        whole = await sync_to_async(_completion)(work)
+    except Refused as refused:  # the status is sent already
+        yield f"data: {_error(refused).content.decode()}\n\ndata: [DONE]\n\n"
+        return
     reply = whole["choices"][0]["message"]["content"]
     if reply != said:  # what was streamed was withdrawn: the stored reply follows it
         rest = reply.removeprefix(said) if said and reply.startswith(said) else f"\n\n{reply}"
@@ -195,9 +230,14 @@ async def _stream(work: Answering) -> AsyncIterator[str]:
 async def _answer(work: Answering) -> None:
     try:
         if work.turn.status == TurnStatus.RUNNING:  # else it was answered before
-            await answering.answer_turn(work.turn, hear=work.heard.put_nowait)
+            await answering.answer_turn(work.turn, hear=partial(_hear, work))
     finally:
         work.heard.put_nowait(None)
+
+
+def _hear(work: Answering, text: str) -> None:
+    if work.turn.status == TurnStatus.RUNNING:  # else a person has come first
+        work.heard.put_nowait(text)
 
 
 def _chunk(
@@ -218,10 +258,16 @@ def _head(work: Answering) -> dict[str, Any]:
 
 
 def _completion(work: Answering) -> dict[str, Any]:
-    """Return the OpenAI object; what only this console knows stands under `wowconsole`."""
+    """Return the OpenAI object; what only this console knows stands under `wowconsole`.
+
+    Raises:
+        PersonAnswers, ConversationClosed, AnswerUnderWay: the agent has said nothing.
+    """
     turn = Turn.objects.select_related("conversation").get(pk=work.turn.pk)
     spoken = turn.events.filter(kind="message").last()
-    message = {"role": "assistant", "content": spoken.text if spoken else ""}
+    if spoken is None:
+        raise programs.why_silent(turn.conversation)
+    message = {"role": "assistant", "content": spoken.text}
     prompt = sum(step["prompt_tokens"] for step in turn.steps)
     completion = sum(step["completion_tokens"] for step in turn.steps)
     return _head(work) | {
@@ -236,7 +282,7 @@ def _completion(work: Answering) -> dict[str, Any]:
             "conversation": str(turn.conversation.public_id),
             "turn": str(turn.public_id),
             "action": turn.output.get("action"),
-            "citations": spoken.data["citations"] if spoken else [],
+            "citations": spoken.data["citations"],
         },
     }
 
@@ -244,4 +290,11 @@ def _completion(work: Answering) -> dict[str, Any]:
 def _error(refused: Refused) -> JsonResponse:
     kind = "authentication_error" if refused.status == 401 else "invalid_request_error"
     status = 400 if refused.status == 422 else refused.status
-    return openai_error(status, kind, refused.code, str(refused))
+    named = {}
+    if isinstance(refused, programs.PersonAnswers):
+        named["wowconsole"] = {"conversation": refused.conversation}
+    answer = openai_error(status, kind, refused.code, str(refused), **named)
+    # The clients of OpenAI repeat what is answered 409, and without a key they would say it twice.
+    if status == 409 and not isinstance(refused, programs.AnswerUnderWay):
+        answer["x-should-retry"] = "false"
+    return answer

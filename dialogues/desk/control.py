@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from dialogues.appending import append, checked
+from dialogues.appending import append, checked, shows
 from dialogues.chat import surveying
 from dialogues.desk import queueing
 from dialogues.desk.annotating import checked_summary
@@ -162,7 +162,7 @@ def reply_as_staff(
         Invalid, ConversationClosed, HeldByOther: nothing was said.
         NotHeld: there are files, and nobody holds the conversation.
     """
-    text = checked(text) if text.strip() or not attachments else ""
+    text = checked(text) if shows(text) or not attachments else ""
     conversation = _locked(conversation)
     client_id = f"staff-{uuid5(form, text)}" if form else None
     if client_id and (known := conversation.events.filter(client_id=client_id).first()):

@@ -205,6 +205,9 @@ class SayTests(TestCase):
         with pytest.raises(Invalid):
             self.say([])
 
+    def test_beside_a_file_words_that_nobody_can_see_are_none(self):
+        assert self.say([upload(self.conversation).public_id], "\u200b").text == ""
+
     def test_others_files_are_refused(self):
         theirs = upload(make_conversation())
         for ids in ([theirs.public_id], [uuid4()]):

@@ -1,5 +1,6 @@
 """The deployed agent behind the OpenAI API, asked by the official client."""
 
+import asyncio
 import json
 from datetime import timedelta
 from uuid import uuid4
@@ -8,9 +9,11 @@ import httpx2
 import openai
 from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
+from django.db import connection
 from django.test import TransactionTestCase
 from django.utils import timezone
 
+from dialogues import answering
 from dialogues.desk import control
 from dialogues.models import Channel, Control, Conversation, Event, Handover, Turn
 from tests.dialogues.test_answering import ORDER_ID
@@ -153,6 +156,14 @@ class CompletionTests(CompletionCase):
         names = [model.id async for model in self.client_of().models.list()]
         assert names == ["live", "starter-9"]
 
+    async def test_a_model_by_its_name(self):
+        models = self.client_of().models
+        for name in ("live", "starter-9"):
+            assert (await models.retrieve(name)).id == name
+        with self.assertRaises(openai.NotFoundError) as caught:
+            await models.retrieve("gpt")
+        assert caught.exception.code == "model_not_found"
+
     async def test_without_the_scope_nobody_is_answered(self):
         weak = await sync_to_async(issue_key)(
             user=self.user, name="weak", scopes=["knowledge.read"]
@@ -176,6 +187,7 @@ class CompletionTests(CompletionCase):
             [{"role": "user", "content": ""}],
             [{"role": "user", "content": None}],
             [{"role": "user", "content": [{"type": "text", "text": " "}]}],
+            [{"role": "user", "content": "\u200b"}],
             [{"role": "user"}],
             [{"role": "user", "content": "x" * 2001}],
             [{"role": "user", "content": [{"type": "image_url"}]}],
@@ -286,6 +298,24 @@ class ContinuedTests(CompletionCase):
         await Conversation.objects.filter(public_id=mine).aupdate(closed_at=timezone.now())
         await self.not_gone_on(openai.NotFoundError, mine)
 
+    async def test_what_ended_it_is_told_again_for_the_same_key(self):
+        conversation = await self.begun()
+        self.engine.will(says("Goodbye.", "close"))
+        once = {"extra_headers": {"Idempotency-Key": "k-1"}}
+        first = await self.go_on(conversation, "Thanks, bye", **once)
+        assert (await Conversation.objects.aget()).closed_at
+        again = await self.go_on(conversation, "Thanks, bye", **once)
+        assert (again.id, said_by(again)) == (first.id, said_by(first))
+        new = {"extra_headers": {"Idempotency-Key": "k-2"}}
+        await self.not_gone_on(openai.NotFoundError, conversation, **new)
+
+    async def test_a_key_belongs_to_what_it_was_sent_with(self):
+        conversation = await self.begun()
+        once = {"extra_headers": {"Idempotency-Key": "k-1"}}
+        await self.go_on(conversation, "What is it?", **once)
+        error = await self.not_gone_on(openai.BadRequestError, conversation, text="Yes", **once)
+        assert "another request" in str(error)
+
     async def test_it_waits_for_the_answer_under_way_and_for_a_person(self):
         conversation = await self.begun()
         await Turn.objects.aupdate(
@@ -305,6 +335,152 @@ class ContinuedTests(CompletionCase):
         error = await self.not_gone_on(openai.BadRequestError, conversation, model="starter-10")
         assert "starter-9" in str(error)
         await self.go_on(conversation, "No", model="starter-9")
+
+
+class OnceTests(CompletionCase):
+    """A first message has no conversation yet; its key alone tells that it is a repetition."""
+
+    once = {"extra_headers": {"Idempotency-Key": "k-1"}}
+
+    async def test_the_same_key_begins_one_conversation(self):
+        answers = [await self.ask(**self.once) for _ in range(2)]
+        streamed = [chunk async for chunk in await self.ask(stream=True, **self.once)]
+        assert {answer.id for answer in [*answers, *streamed]} == {answers[0].id}
+        assert streamed[-1].wowconsole == answers[0].wowconsole
+        assert await Conversation.objects.acount() == 1
+        assert len(self.engine.requests) == 1
+
+    async def test_another_key_and_none_begin_others(self):
+        for headers in ({"Idempotency-Key": "k-2"}, {}, {}):
+            await self.ask(extra_headers=headers)
+        await self.ask(**self.once)
+        assert await Conversation.objects.acount() == 4
+
+    async def test_the_key_of_another_user_is_another(self):
+        other = await sync_to_async(make_user)("operator")
+        key = await sync_to_async(issue_key)(user=other, name="o", scopes=["dialogues.reply"])
+        await self.ask(**self.once)
+        await self.ask(secret=key[1], **self.once)
+        assert await Conversation.objects.acount() == 2
+
+    async def test_other_words_are_not_answered_for_it(self):
+        await self.ask(**self.once)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            await self.ask(messages=[user("And my refund?")], **self.once)
+        assert "another request" in str(caught.exception)
+        await self.refuses_long_keys()
+
+    async def refuses_long_keys(self):
+        with self.assertRaises(openai.BadRequestError):
+            await self.ask(extra_headers={"Idempotency-Key": "k" * 65})
+        assert await Conversation.objects.acount() == 1
+
+    async def test_while_it_is_answered_the_same_key_waits(self):
+        self.engine.will(says("Half of an answer that is held here.", hold_after=9))
+        first = asyncio.create_task(self.ask(**self.once))
+        await asyncio.to_thread(self.engine.holding.wait, 10)
+        await asyncio.to_thread(apart, self.is_told_to_wait)
+        self.engine.go_on.set()
+        assert said_by(await first) == said_by(await self.ask(**self.once))
+        assert await Turn.objects.acount() == 1
+
+    def is_told_to_wait(self):
+        headers = {"Authorization": f"Bearer {self.secret}", "Idempotency-Key": "k-1"}
+        asked = {"model": "live", "messages": ASKED}
+        answer = self.client.post(
+            "/v1/chat/completions", asked, "application/json", headers=headers
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "answer_under_way")
+        assert "x-should-retry" not in answer
+
+
+class TakenTests(CompletionCase):
+    """A person takes the conversation while a program waits for the agent's answer."""
+
+    once = {"extra_headers": {"Idempotency-Key": "k-1"}}
+
+    def setUp(self):
+        super().setUp()
+        self.engine.will(says("Half of an answer that nobody will read.", hold_after=9))
+
+    async def taken(self, do=control.take_control, **fields):
+        """Ask, and let somebody do that while the answer is half written."""
+        asking = asyncio.create_task(self.collected(**fields))
+        await asyncio.to_thread(self.engine.holding.wait, 10)
+        await asyncio.to_thread(apart, self.do, do)
+        self.engine.go_on.set()
+        with self.assertRaises(openai.APIError) as caught:
+            await asking
+        return caught.exception
+
+    def do(self, what):
+        self.conversation = Conversation.objects.get()
+        what(conversation=self.conversation, by=self.user)
+
+    async def collected(self, **fields):
+        answer = await self.ask(**fields)
+        return [chunk async for chunk in answer] if fields.get("stream") else answer
+
+    async def test_no_empty_answer_is_given(self):
+        error = await self.taken()
+        assert (error.status_code, error.code) == (409, "person_answers")
+        assert error.response.headers["x-should-retry"] == "false"
+        named = error.body["wowconsole"]["conversation"]
+        assert named == str(self.conversation.public_id)
+        assert f"/api/dialogues/{named}/events/" in str(error)
+
+    async def test_a_stream_ends_with_an_error(self):
+        error = await self.taken(stream=True)
+        assert error.code == "person_answers"
+        named = error.body["wowconsole"]["conversation"]
+        assert named == str(self.conversation.public_id)
+
+    async def test_what_the_colleague_says_can_be_read(self):
+        error = await self.taken()
+        reply = sync_to_async(control.reply_as_staff)
+        await reply(conversation=self.conversation, by=self.user, text="It is in Leeds.")
+        named = error.body["wowconsole"]["conversation"]
+        key = await sync_to_async(issue_key)(user=self.user, name="r", scopes=["dialogues.read"])
+        log = await self.async_client.get(
+            f"/api/dialogues/{named}/events/", headers={"Authorization": f"Bearer {key[1]}"}
+        )
+        said = [row["text"] for row in log.json() if row["role"] == "staff"]
+        assert said == ["It is in Leeds."]
+
+    async def test_one_that_was_ended_says_so(self):
+        error = await self.taken(control.close)
+        assert (error.status_code, error.code) == (409, "conversation_closed")
+
+    async def test_the_same_key_gets_what_the_agent_said_after_it_was_handed_back(self):
+        await self.taken(**self.once)
+        with self.assertRaises(openai.ConflictError) as caught:
+            await self.ask(**self.once)
+        assert caught.exception.code == "person_answers"
+        hand_back = sync_to_async(control.hand_back)
+        await hand_back(conversation=self.conversation, by=self.user)
+        await answering.answer_conversation(self.conversation.pk)
+        answer = await self.ask(**self.once)
+        assert said_by(answer) == "Hello from the engine."
+        assert await Turn.objects.acount() == 2
+
+    async def test_what_a_person_answered_is_none_of_the_agents_later_answers(self):
+        await self.taken(**self.once)
+        named = {"metadata": {"conversation": str(self.conversation.public_id)}}
+        reply = sync_to_async(control.reply_as_staff)
+        await reply(conversation=self.conversation, by=self.user, text="It is in Leeds.")
+        await sync_to_async(control.hand_back)(conversation=self.conversation, by=self.user)
+        assert said_by(await self.ask(messages=[user("Thank you")], **named))
+        with self.assertRaises(openai.ConflictError) as caught:
+            await self.ask(**self.once)
+        assert caught.exception.code == "person_answers"
+
+
+def apart(do, *given):
+    """Do it in a thread of its own: a request that is under way may hold that of the tests."""
+    try:
+        do(*given)
+    finally:
+        connection.close()
 
 
 def user(text):

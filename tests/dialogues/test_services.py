@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from agents.prompting import Line
 from dialogues import services
+from dialogues.chat import programs
 from dialogues.models import Control, Conversation, EventKind, Judgement, Role, Turn, TurnStatus
 from tests.factories import make_conversation, make_release, make_turn, make_user, say
 from wowconsole.errors import Invalid, TooMany
@@ -76,6 +77,13 @@ class SayTests(TestCase):
                 speak(self.conversation, text)
         assert speak(self.conversation, " a\0b\udfff ").text == "ab"
 
+    def test_what_nobody_can_see_is_no_text(self):
+        for text in ("\u200b", "\u200d \ufeff", "\u2800\u3164", "\ufe0f", "\u2067\u2069", "\u3000"):
+            with self.assertRaises(Invalid):
+                speak(self.conversation, text)
+        for text in ("?", "。", "❤️", "👩‍👩‍👧", "می‌خواهم", "क्‍ष", "1"):
+            assert speak(self.conversation, text, text).text == text
+
     def test_the_search_for_it_begins_unless_a_person_answers(self):
         with mock.patch.object(services, "expect") as expect:
             speak(self.conversation, "Where is my order?", "a")
@@ -121,7 +129,7 @@ class BeginTurnTests(TestCase):
 
     def test_the_user_of_a_program_is_kept_without_the_number_of_a_card(self):
         card, lines = "4111111111111111", [Line("customer", "Hi")]
-        turn = services.begin_with_history(
+        turn = programs.begin(
             by=make_user(), release=self.release, scene=None, customer=card, lines=lines
         )
         assert turn.conversation.customer == "•••• 1111"
