@@ -226,8 +226,8 @@ def _from_hmac(proof: dict[str, Any]) -> Customer:
 
 
 def _from_jwt(token: Any) -> Customer:
-    if not isinstance(token, str) or len(token) > LONGEST_TOKEN:
-        raise NotIdentified(f"A JWT is text of at most {LONGEST_TOKEN} characters.")
+    if not isinstance(token, str) or len(token) > LONGEST_TOKEN or not token.isascii():
+        raise NotIdentified(f"A JWT is text of at most {LONGEST_TOKEN} ASCII characters.")
     try:
         key = _key(jwt.get_unverified_header(token).get("kid"), list(Algorithm.values))
         claims = jwt.decode(
