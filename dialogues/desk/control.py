@@ -121,7 +121,8 @@ def release(*, conversation: Conversation, by: User, has_left: bool = False) -> 
     Who has been answered waits for a next answer, due as if they had asked now.
 
     Args:
-        has_left: `by` may answer here no more, so it is put back without them.
+        has_left: `by` may answer here no more or lets the customer wait; it is put back without
+            them.
 
     Raises:
         ConversationClosed, NotHeld, HeldByOther: they don't hold it.

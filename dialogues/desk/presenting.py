@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.db.models import F, Q, QuerySet
-from django.utils import timezone
 
-from dialogues.desk import drafting, queueing
+from dialogues.desk import drafting, queueing, waiting
 from dialogues.models import (
     CannedReply,
     Channel,
-    Control,
     Conversation,
     Draft,
     DraftKind,
@@ -21,7 +20,6 @@ from dialogues.models import (
     EventKind,
     FollowUp,
     Handover,
-    Role,
     name_of,
 )
 from dialogues.presenting import Entry
@@ -47,7 +45,7 @@ class Row:
     place: int | None = None  # in the queue, from 1
     last: Event | None = None  # the newest message
     broken: list[FollowUp] = field(default_factory=list)  # promises that came due unkept
-    is_unanswered: bool = False  # whose holder owes a next word for too long
+    unanswered_since: datetime | None = None  # whose holder owes a next word for too long
 
 
 def inbox(user: User, view: str) -> QuerySet[Conversation]:
@@ -65,7 +63,7 @@ def rows(conversations: Sequence[Conversation]) -> list[Row]:
     """Add what the inbox shows of a page of conversations, in a few queries for all of them."""
     found = {conversation.pk: Row(conversation) for conversation in conversations}
     open_ones = Handover.objects.open().filter(conversation__in=found)
-    handovers = list(open_ones.select_related("holder", "conversation"))
+    handovers = list(open_ones.select_related("holder", "conversation__scene"))
     places = queueing.places(handovers)
     for handover in handovers:
         row = found[handover.conversation_id]
@@ -75,21 +73,9 @@ def rows(conversations: Sequence[Conversation]) -> list[Row]:
         found[event.conversation_id].last = event
     for promise in FollowUp.objects.broken().filter(conversation__in=found):
         found[promise.conversation_id].broken.append(promise)
-    _mark_unanswered(found.values())
+    for key, wait in waiting.waits(handovers).items():
+        found[key].unanswered_since = wait.since if wait.is_late else None
     return list(found.values())
-
-
-def _mark_unanswered(rows: Iterable[Row]) -> None:
-    """Mark whose holder lets them wait for longer than a first answer may take."""
-    last = [
-        (row, row.last)
-        for row in rows
-        if row.conversation.control == Control.HUMAN and row.last and row.last.role == Role.CUSTOMER
-    ]
-    scenes = {row.conversation.scene for row, _ in last}
-    desks = {scene: queueing.desk_of(scene) for scene in scenes}
-    for row, said in last:
-        row.is_unanswered = queueing.due_by(desks[row.conversation.scene], said.at) < timezone.now()
 
 
 def following(user: User, after: Conversation | None = None) -> Conversation | None:

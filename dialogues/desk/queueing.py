@@ -41,10 +41,14 @@ def due_at(scene: Scene | None, since: datetime) -> datetime:
     return due_by(desk_of(scene), since)
 
 
-def due_by(desk: Desk | None, since: datetime) -> datetime:
-    """Return by when the people of a desk should answer what was said at `since`."""
+def due_by(desk: Desk | None, since: datetime, *, times: int = 1) -> datetime:
+    """Return by when the people of a desk should answer what was said at `since`.
+
+    Args:
+        times: so many times as long as a first answer may take.
+    """
     minutes = desk.answer_minutes if desk else ANSWER_MINUTES
-    return hours_of(desk).add_minutes(since, minutes)
+    return hours_of(desk).add_minutes(since, times * minutes)
 
 
 def places(handovers: Iterable[Handover]) -> dict[int, int]:

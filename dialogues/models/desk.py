@@ -109,7 +109,7 @@ class Assignment(models.Model):
     )  # null: put back into the queue
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
-    )  # null: nobody, its holder may not answer here any more
+    )  # null: nobody, its holder may not answer here any more or let the customer wait
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
