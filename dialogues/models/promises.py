@@ -39,6 +39,14 @@ class OptOutQuerySet(models.QuerySet["OptOut"]):
         return rows if site_pk is None else rows.filter(Q(site=site_pk) | Q(site=None))
 
 
+    def of_chat(self, chat: Conversation) -> Self:
+        """Keep what was said in a chat, and what its customer, if they are known, said anywhere."""
+        said = Q(conversation=chat)
+        if chat.customer_ref:
+            said |= Q(pk__in=OptOut.objects.of_customer(chat.site_id, chat.customer_ref))
+        return self.filter(said)
+
+
 class OptOut(models.Model):
     """A customer who wants no news. For ever: rows are never changed or deleted (trigger).
 

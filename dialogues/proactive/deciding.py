@@ -232,7 +232,7 @@ def _busy(
         if version.reach == Reach.ANY:
             return None
         return Verdict(Outcome.NO_CHANNEL, "The customer has no open chat.")
-    if OptOut.objects.filter(conversation=conversation).exists():
+    if OptOut.objects.of_chat(conversation).exists():
         return Verdict(Outcome.OPTED_OUT, "The customer wants no news in this chat.")
     if conversation.control != Control.BOT:
         return Verdict(Outcome.WAITING, "A person has the conversation.", now + TALKING)

@@ -157,7 +157,7 @@ def _tell(follow_up: FollowUp, conversation: Conversation) -> datetime | None:
     """Say that a promise was not kept, to who may be told; return until when quiet hours last."""
     event, now = _event_of(follow_up), timezone.now()
     rules = contact.rules_of(event.scene_id if event else conversation.scene_id)
-    if _wants_no_news(conversation) or rules.silence_end(now):
+    if OptOut.objects.of_chat(conversation).exists() or rules.silence_end(now):
         return None
     if until := rules.quiet_end(contact.zone_of(event), now):
         return until
@@ -179,10 +179,3 @@ def _event_of(follow_up: FollowUp) -> BusinessEvent | None:
         return None
     public_id = follow_up.source.removeprefix(OF_DECISION)
     return BusinessEvent.objects.filter(decisions__public_id=public_id).first()
-
-
-def _wants_no_news(conversation: Conversation) -> bool:
-    if OptOut.objects.filter(conversation=conversation).exists():
-        return True
-    site, ref = conversation.site_id, conversation.customer_ref
-    return bool(ref) and OptOut.objects.of_customer(site, ref).exists()
