@@ -15,6 +15,7 @@ from django.db import DataError, Error, IntegrityError, close_old_connections
 
 from agents import master, telling
 from agents.actions import HANDOFF, DialogueAction
+from agents.finding import unanswered
 from agents.master import TurnContext
 from agents.models import Release
 from dialogues import events, recording, services
@@ -22,6 +23,7 @@ from dialogues.costs import capping
 from dialogues.history import answer_by, done_in, is_retold, lines_for
 from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
+from dialogues.proactive import declining
 from dialogues.recording import Record
 from dialogues.senses import looking
 from wowconsole.logs import bind
@@ -176,6 +178,7 @@ async def _follow(turn: Turn, record: Record) -> None:
     assert turn.release is not None  # noqa: S101 (narrows the type; _answer checked)
     said = await looking.answer_for(turn, partial(_status, turn), record.waits)
     context = await sync_to_async(context_of)(turn, turn.release)
+    said = said or await sync_to_async(declining.answer_for)(turn, unanswered(context.lines))
     if said is None and context.money_left is not None and context.money_left <= 0:
         said = await master.news(context)
         record.degraded = "" if said else OVER_CAP
