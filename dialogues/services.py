@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -63,6 +64,7 @@ __all__ = [
 
 CHANNEL = "web"  # of a chat whose site names none
 MOST_DROPPED = 3  # answers in a row that a customer may interrupt by writing on
+ONE_BREATH = timedelta(seconds=8)  # within which they may interrupt more
 LEASE_SECONDS = 15  # renewed while the process that answers lives
 
 
@@ -144,12 +146,17 @@ def say(
 def _drop_running(conversation: Conversation) -> None:
     """Not after a tool was called: what was done must be told, and done once."""
     running = conversation.turns.filter(status=TurnStatus.RUNNING, acts=False)
-    if not running.exists():
-        return
-    newest = conversation.turns.order_by("-pk").exclude(status=TurnStatus.RUNNING)
-    statuses = newest.values_list("status", flat=True)[:MOST_DROPPED]
-    if list(statuses) != [TurnStatus.DROPPED] * MOST_DROPPED:
+    if running.exists() and not _waits_too_long(conversation):
         running.update(status=TurnStatus.DROPPED, finished_at=timezone.now())
+
+
+def _waits_too_long(conversation: Conversation) -> bool:
+    """Say whether the answers since the last one were dropped too often, over too long a time."""
+    interrupted = Q(status=TurnStatus.DROPPED, error="")
+    ended = conversation.turns.exclude(status=TurnStatus.RUNNING)
+    last = ended.exclude(interrupted).values_list("pk", flat=True).last() or 0
+    dropped = ended.filter(interrupted, pk__gt=last).values_list("created_at", flat=True)
+    return len(dropped) >= MOST_DROPPED and timezone.now() - dropped[0] > ONE_BREATH
 
 
 @transaction.atomic

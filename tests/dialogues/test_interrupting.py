@@ -1,12 +1,15 @@
 """A customer who writes on gets one answer to everything, never two, and none twice."""
 
 import asyncio
+from datetime import timedelta
 from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.test import TransactionTestCase
+from django.utils import timezone
 
 from dialogues import answering, services
+from dialogues.chat import stopping
 from dialogues.models import Event, EventKind, Turn, TurnStatus
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
 from tests.engine import EngineMixin, calls, says
@@ -77,12 +80,36 @@ class InterruptionTests(EngineMixin, TransactionTestCase):
         await self.says(conversation, "No, wait")
         assert not await answering._may_act(turn)
 
+    async def writes_on(self, conversation, *texts):
+        """Write each while the one before it is being answered."""
+        for text in texts:
+            await sync_to_async(services.begin_turn)(conversation.pk)
+            await self.says(conversation, text)
+
+    async def test_what_is_written_in_one_breath_has_one_answer_however_many_messages_it_is(self):
+        conversation = await sync_to_async(make_talk)("Hi")
+        rest = ["I have a question", "about my order", "GW1003", "where is it", "?"]
+        await self.writes_on(conversation, *rest)
+        assert await self.statuses() == [TurnStatus.DROPPED] * 5
+        turn = await sync_to_async(services.begin_turn)(conversation.pk)
+        assert turn.asked_seq == 6
+
     async def test_who_never_stops_writing_is_answered_all_the_same(self):
         conversation = await sync_to_async(make_talk)("0")
-        for number in range(1, 5):
-            await sync_to_async(services.begin_turn)(conversation.pk)
-            await self.says(conversation, str(number))
+        with mock.patch.object(services, "ONE_BREATH", timedelta(0)):
+            await self.writes_on(conversation, "1", "2", "3", "4")
         assert await self.statuses() == [TurnStatus.DROPPED] * 3 + [TurnStatus.RUNNING]
+
+    async def test_a_breath_begins_anew_after_an_answer_or_a_stop(self):
+        conversation = await sync_to_async(make_talk)("Hi")
+        await answering.answer_conversation(conversation.pk)
+        await self.says(conversation, "Where is GW1001?")
+        await sync_to_async(services.begin_turn)(conversation.pk)
+        await sync_to_async(stopping.stop_answer)(conversation=conversation)
+        await Turn.objects.aupdate(created_at=timezone.now() - timedelta(hours=1))
+        await self.says(conversation, "Where is GW1002?")
+        await self.writes_on(conversation, "I mean", "you know", "the one", "of yesterday")
+        assert await self.statuses() == [TurnStatus.DONE] + [TurnStatus.DROPPED] * 5
 
     async def test_nothing_is_stored_of_a_dropped_answer(self):
         conversation, work = await self.interrupted("I mean GW1001")
