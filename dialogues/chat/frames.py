@@ -248,6 +248,11 @@ async def on_identify(conversation: Conversation, content: dict[str, Any]) -> Ou
     return Outcome({"type": "identified", "customer": customer.ref})
 
 
+async def on_ping(conversation: Conversation, content: dict[str, Any]) -> Outcome:
+    """Say that somebody is here: a browser can't see the pings of the server itself."""
+    return Outcome({"type": "pong"}, grew=False)
+
+
 HANDLERS: dict[str, Handler] = {
     "message": on_message,
     "resume": on_resume,
@@ -260,5 +265,6 @@ HANDLERS: dict[str, Handler] = {
     "cancel_job": on_cancel_job,
     "identify": on_identify,
     "typing": on_typing,
+    "ping": on_ping,
     "close": on_close,
 }

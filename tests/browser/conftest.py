@@ -7,6 +7,7 @@ from playwright.sync_api import sync_playwright
 
 from agents.embedded.weights import WeightsUnavailable
 from tests.browser.people import Customer, Person
+from tests.browser.scripting import Scripted, pages
 from tests.browser.serving import serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -73,3 +74,26 @@ def customer(invite):
 def invite_chat(invite):
     """Return a function that seats another customer."""
     return lambda: invite(Customer)
+
+
+@pytest.fixture(scope="module")
+def address():
+    with pages() as running:
+        yield running
+
+
+@pytest.fixture
+def seat(browser, address):
+    """Return a function that opens a window; at the end nothing may have failed in any."""
+    windows, failures = [], []
+
+    def open_one(**options):
+        chat = Scripted(browser, address, **options)
+        chat.page.on("pageerror", lambda error: failures.append(str(error)))
+        windows.append(chat)
+        return chat
+
+    yield open_one
+    for chat in windows:
+        chat.context.close()
+    assert failures == []

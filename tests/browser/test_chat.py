@@ -1,16 +1,14 @@
 """The customer's page, event by event: what comes late, twice, or from others than expected."""
 
-import json
 import re
 import time
-from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.scripting import Scripted, pages
+from tests.browser.scripting import token_of
 
 pytestmark = pytest.mark.browser
 
@@ -24,29 +22,6 @@ SURVEY = {
     ],
 }
 ASKED, GIVEN = "Where is my order?", "It is on its way."
-
-
-@pytest.fixture(scope="module")
-def address():
-    with pages() as running:
-        yield running
-
-
-@pytest.fixture
-def seat(browser, address):
-    """Return a function that opens a window; at the end nothing may have failed in any."""
-    windows, failures = [], []
-
-    def open_one(**options):
-        chat = Scripted(browser, address, **options)
-        chat.page.on("pageerror", lambda error: failures.append(str(error)))
-        windows.append(chat)
-        return chat
-
-    yield open_one
-    for chat in windows:
-        chat.context.close()
-    assert failures == []
 
 
 @pytest.fixture
@@ -391,8 +366,7 @@ class TestWords:
 class TestIdentity:
     @pytest.mark.parametrize("customer", ["C-7", "José", "客户-7"])
     def test_the_page_reads_of_a_token_whom_the_server_reads(self, chat, customer):
-        claims = json.dumps({"sub": customer}, ensure_ascii=False)  # as most libraries write it
-        proof = {"jwt": f"e30.{urlsafe_b64encode(claims.encode()).decode().rstrip('=')}.signed"}
+        proof = {"jwt": token_of(customer)}
         read = """async ([url, proof]) => (await import(url)).customerOf(proof)"""
         url = "/static/wowconsole/chat-host.js"
         assert chat.page.evaluate(read, [url, proof]) == customer

@@ -89,6 +89,15 @@ class TypingTests(FrameTestCase):
         await self.finish()
 
 
+class PingTests(FrameTestCase):
+    async def test_somebody_is_there_and_nothing_is_stored(self):
+        tab = await self.tab()
+        await tab.send(type="ping")
+        assert await tab.next("pong") == {"type": "pong"}
+        assert await self.kinds() == []
+        await self.finish()
+
+
 class IdentityTests(FrameTestCase):
     async def test_a_customer_signs_in_half_way(self):
         key = await sync_to_async(lambda: make_key(make_site()))()

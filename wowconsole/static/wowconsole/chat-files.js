@@ -83,8 +83,8 @@ function render() {
 
 // Files are chosen, pasted or dropped. The first one opens the session; `tell` hears how it
 // goes: what is being done, and what was refused.
-export function wire(line, tell) {
-  const attach = (list) => list.length && uploadAll([...list], line, tell);
+export function wire(asked, tell) {
+  const attach = (list) => list.length && uploadAll([...list], asked, tell);
   $("attach").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", async () => {
     await attach($("file").files);
@@ -98,12 +98,11 @@ export function wire(line, tell) {
   });
 }
 
-async function uploadAll(list, line, tell) {
+async function uploadAll(list, asked, tell) {
   tell(words.uploading, "");
-  line.ensure();
-  await line.opening;
-  for (const file of line.session ? list : []) {
-    const stored = await upload(file, line.sessions);
+  await asked.ensure();
+  for (const file of asked.current ? list : []) {
+    const stored = await upload(file, asked.address);
     if (stored?.id) chosen.push(stored);
     else tell(words.uploading, `${file.name}: ${stored?.detail ? failure(stored) : words.upload_failed}`);
     render();

@@ -2,165 +2,214 @@
 // stays in the outbox until it is acknowledged, so that nothing is lost; the server stores a
 // client_id once, so that nothing comes twice.
 
-import { forget, load, save } from "./chat-store.js";
+import * as outbox from "./chat-outbox.js";
+import { Pulse } from "./chat-pulse.js";
 
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 15000; // ms between two tries
+const READY_MS = 5000; // that a socket may take to open; then the network swallows it
 const SOCKET_TRIES = 2; // in vain, before the long poll is tried
-const POLL_SECONDS = 25;
+const POLL_SECONDS = 25, GRACE_SECONDS = 10; // how long the server waits, and we beyond that
 const POLLING_MS = 120000; // then the socket gets another chance
-const LOOKING_MS = 600000; // between two looks for a chat that waits
 const PASSING = ["typing", "resume", "cancel"]; // worth nothing once they are late
-
-// Why no chat was begun, as the page names it.
-async function why(answer) {
-  const { code } = await answer.json().catch(() => ({}));
-  if (code === "site_off") return "off";
-  return { 400: "wrong", 403: "refused", 422: "wrong", 429: "busy" }[answer.status] || "unreachable";
-}
+const PING = "ping";
 
 // A message as it is sent: the server knows its files by their ids.
-function frameOf({ files, ...entry }) {
+function frameOf({ client_id, text, files }) {
   const attachments = files?.map((file) => file.id);
-  return { type: "message", ...entry, ...(attachments?.length && { attachments }) };
+  return { type: "message", client_id, text, ...(attachments?.length && { attachments }) };
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Line {
-  // `view` has ready(event) → seq, receive(event), position() → seq, dropped(), state(name),
-  // request() → what a session is opened with.
-  constructor(sessions, view) {
-    this.sessions = sessions;
+  // `view` has ready(event) → seq, receive(event), position() → seq, dropped(), state(name).
+  constructor(session, view) {
+    this.session = session;
     this.view = view;
-    this.session = load("session");
-    this.over = false; // nothing more will come
     this.held = []; // frames to send when there is a line
+    this.doubted = []; // frames that were sent, and nobody has answered since
     this.pause = FIRST_PAUSE;
-    this.refused = 0;
-    addEventListener("online", () => this.hurry());
-    addEventListener("offline", () => this.session && view.state("offline"));
+    this.refused = 0; // sockets in vain, since one was of use
+    this.pulse = new Pulse(() => this.probe(), () => this.lose(true));
+    addEventListener("online", () => this.hurry(true));
+    addEventListener("offline", () => this.warn());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry(false));
   }
 
-  get up() { return this.socket?.readyState === WebSocket.OPEN || Boolean(this.polling); }
+  get open() { return this.isReady && this.socket?.readyState === WebSocket.OPEN; }
 
-  get outbox() { return load("outbox") || []; }
+  get up() { return this.open || Boolean(this.polling); }
 
   start() {
-    if (this.session) {
+    this.session.share();
+    if (this.session.current) {
       this.view.state("connecting");
       this.connect();
-    } else if (this.outbox.length) this.ensure();
+    } else if (outbox.waiting().length) this.session.ensure();
   }
 
   // Send a message; it is kept until the server has it.
   say(entry) {
-    save("outbox", [...this.outbox, entry]);
+    outbox.add(entry);
     if (this.up) this.put(frameOf(entry));
-    else this.ensure();
-  }
-
-  settled(clientId) {
-    save("outbox", this.outbox.filter((entry) => entry.client_id !== clientId));
+    else this.session.ensure();
   }
 
   send(frame) {
     if (this.up) return this.put(frame);
-    if (PASSING.includes(frame.type) || this.over) return;
+    if (PASSING.includes(frame.type) || this.session.over) return;
     this.held.push(frame);
-    this.ensure();
+    this.session.ensure();
   }
 
   put(frame) {
-    if (!this.polling) return this.socket.send(JSON.stringify(frame));
-    this.posted = (this.posted ?? Promise.resolve()).then(() => this.post(frame)); // in order
+    if (this.polling) return this.post(frame);
+    this.socket.send(JSON.stringify(frame));
+    if (frame.type === "message") return this.pulse.expect(); // it is acknowledged
+    if (PASSING.includes(frame.type)) return;
+    this.doubted.push(frame);
+    this.probe();
   }
 
   // Forget the session, as when another customer signs in.
   leave() {
-    this.session = null;
-    this.over = false;
+    this.session.leave();
+    outbox.drop();
     this.held = [];
-    forget("session", "outbox", "read", "survey");
-    const socket = this.socket;
-    this.socket = null;
-    socket?.close();
+    this.doubted = [];
+    this.close();
     this.hangUp();
   }
 
+  // The socket
+
   address() {
-    const url = new URL(this.session.websocket, location.href);
+    const { websocket, token } = this.session.current;
+    const url = new URL(websocket, location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("token", this.session.token);
+    url.searchParams.set("token", token);
     return url;
   }
 
   connect() {
     clearTimeout(this.timer);
-    if (this.over || !this.session || this.up) return;
-    let opened = false, own;
+    if (this.session.over || !this.session.current || this.socket || this.polling) return;
+    let own;
     try {
       own = this.socket = new WebSocket(this.address());
     } catch {
       return this.again(false); // some browsers and policies refuse it at once
     }
-    own.addEventListener("open", () => { opened = true; });
+    this.isReady = this.isProved = false;
+    this.asked = this.answered = 0;
+    this.pulse.expect(READY_MS);
     own.addEventListener("message", (event) => own === this.socket && this.hear(JSON.parse(event.data)));
-    own.addEventListener("close", () => own === this.socket && this.again(opened));
+    own.addEventListener("close", () => own === this.socket && this.lose(false));
   }
 
   hear(event) {
-    if (event.type !== "ready") return this.view.receive(event);
-    this.pause = FIRST_PAUSE;
-    this.refused = 0;
-    this.reached = false;
+    this.pulse.heard();
+    if (event.type === "ready") return this.begin(event);
+    if (this.isWarned) this.view.state("up");
+    this.isWarned = false;
+    // A server that knows no ping refuses it, which is an answer too.
+    if (event.type === "pong" || event.client_id === PING) return this.prove();
+    this.view.receive(event);
+  }
+
+  begin(event) {
+    this.isReady = true;
+    this.isWarned = false;
     this.view.state("up");
     this.put({ type: "resume", after: this.view.ready(event) });
     this.flush();
+    this.probe();
+  }
+
+  // The browser says that it is offline; it may be wrong.
+  warn() {
+    this.isWarned = true;
+    if (this.session.current) this.view.state("offline");
+  }
+
+  // Ask whether anybody is there.
+  probe() {
+    this.asked += 1;
+    this.socket.send(JSON.stringify({ type: "ping", client_id: PING }));
+    this.pulse.expect();
+  }
+
+  // It works both ways, and what was sent before the last ping has arrived.
+  prove() {
+    this.answered += 1;
+    if (this.answered === this.asked) this.doubted = [];
+    this.isProved = this.worked = true;
+    this.pause = FIRST_PAUSE;
+    this.refused = 0;
+    this.reached = false;
   }
 
   flush() {
-    for (const entry of this.outbox) this.put(frameOf(entry));
+    for (const entry of outbox.waiting()) this.put(frameOf(entry));
     for (const frame of this.held.splice(0)) this.put(frame);
   }
 
-  async again(opened) {
+  close() {
+    const socket = this.socket;
+    this.socket = null;
+    this.isReady = false;
+    this.pulse.stop();
+    socket?.close();
+  }
+
+  // The socket was closed, or nobody answers on it: where one never did, it won't get through.
+  lose(isSilent) {
+    this.close();
+    this.held.unshift(...this.doubted.splice(0));
+    if (isSilent) {
+      this.refused = SOCKET_TRIES;
+      this.reached ||= !this.worked;
+    }
+    this.again(this.isProved);
+  }
+
+  async again(wasProved) {
     this.view.dropped();
-    if (this.over) return;
+    if (this.session.over) return;
     this.view.state(navigator.onLine ? "down" : "offline");
-    this.refused = opened ? 0 : this.refused + 1;
+    this.refused = wasProved ? 0 : this.refused + 1;
     if (this.refused >= SOCKET_TRIES && (await this.poll())) return;
     this.timer = setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
   }
 
-  hurry() {
+  // The network is back, or the customer: what looks open may be dead.
+  hurry(isNetworkNew) {
     this.pause = FIRST_PAUSE;
-    if (this.up) this.view.state(this.polling ? "polling" : "up");
-    else if (this.session) this.connect();
-    else if (this.outbox.length) this.ensure();
+    if (this.open) return this.probe();
+    if (isNetworkNew) {
+      this.close();
+      this.hangUp();
+    }
+    if (this.session.current) this.connect();
+    else this.session.hurry();
   }
 
   // Long polls
 
-  call(path, options = {}) {
-    const headers = { Authorization: `Bearer ${this.session.token}`, "Content-Type": "application/json" };
-    return fetch(`${this.sessions}${this.session.id}/${path}`, { headers, ...options });
-  }
-
   // What is newer; no `events` without an answer of the console's own: a proxy's page is none.
   async events(after, wait, signal) {
-    try {
-      const answer = await this.call(`events/?after=${after}&wait=${wait}`, { signal });
-      return { status: answer.status, events: answer.ok && (await answer.json()).events };
-    } catch {
-      return {};
-    }
+    const within = (wait + GRACE_SECONDS) * 1000;
+    const { status, content } = await this.session.call(`events/?after=${after}&wait=${wait}`, { signal, within });
+    return { status, events: status === 200 ? content?.events : null };
   }
 
   // Say whether the line is up by polling now, or over: then there is nothing to try again.
   // A server that answers for the first time was only away: the socket gets one more try.
   async poll() {
+    const session = this.session.current;
     const { status, events } = await this.events(this.view.position(), 0);
+    if (this.socket || this.session.current !== session) return true; // it goes on elsewhere
     if (status === 404) {
       this.end("gone");
       return true;
@@ -198,11 +247,16 @@ export class Line {
     for (const event of events) this.view.receive(event);
   }
 
-  async post(frame) {
-    const answer = await this.call("frames/", { method: "POST", body: JSON.stringify(frame), keepalive: true })
-      .then((response) => response.json()).catch(() => null);
-    if (answer?.type) this.view.receive(answer);
-    if (answer) return;
+  // One after the other, and none in another's chat.
+  post(frame) {
+    const session = this.session.current, posted = this.posted ?? Promise.resolve();
+    this.posted = posted.then(() => session === this.session.current && this.postNow(frame));
+  }
+
+  async postNow(frame) {
+    const { content } = await this.session.call("frames/", { method: "POST", body: JSON.stringify(frame), keepalive: true });
+    if (content?.type) this.view.receive(content);
+    if (content) return;
     this.unsent = true; // a message is in the outbox; the others wait here
     if (frame.type !== "message" && !PASSING.includes(frame.type)) this.held.push(frame);
   }
@@ -213,53 +267,8 @@ export class Line {
   }
 
   end(state) {
-    this.over = true;
+    this.session.over = true;
     this.hangUp();
     this.view.state(state);
-  }
-
-  // The session
-
-  // One session, however often it is asked for.
-  ensure() {
-    if (this.session || this.over) return;
-    this.view.state("connecting");
-    this.opening ??= this.open()
-      .catch((error) => this.view.state(error.message))
-      .finally(() => {
-        this.opening = null;
-        if (this.session || this.over) return;
-        setTimeout(() => this.ensure(), this.pause = Math.min(this.pause * 2, LONGEST_PAUSE));
-      });
-  }
-
-  ask(body) {
-    const headers = { "Content-Type": "application/json" };
-    return fetch(this.sessions, { method: "POST", headers, body: JSON.stringify(body) });
-  }
-
-  // Take up the chat in which the server spoke first to this customer, if there is one.
-  async lookForWaiting(identity) {
-    const asked = load("looked"), who = this.view.who();
-    if (this.session || this.outbox.length) return;
-    if (asked?.who === who && Date.now() - asked.at < LOOKING_MS) return;
-    save("looked", { who, at: Date.now() });
-    const answer = await this.ask({ identity, waiting: true }).catch(() => null);
-    if (answer?.status === 201 && !this.session && !this.opening) await this.begin(answer);
-  }
-
-  async open() {
-    const answer = await this.ask(this.view.request())
-      .catch(() => { throw new Error(navigator.onLine ? "unreachable" : "offline"); });
-    if ([400, 403, 422].includes(answer.status)) this.over = true; // saying it again won't help
-    if (answer.status !== 201) throw new Error(await why(answer)); // a proxy's page has another
-    await this.begin(answer);
-  }
-
-  async begin(answer) {
-    this.session = await answer.json();
-    save("session", { ...this.session, who: this.view.who() });
-    this.view.began();
-    this.connect();
   }
 }

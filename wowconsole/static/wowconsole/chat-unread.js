@@ -21,3 +21,9 @@ export function see(visible) {
   save("read", newest());
   host.tell("unread", { count: 0 });
 }
+
+// The chat is another from now on.
+export function restart() {
+  waiting = 0;
+  host.tell("unread", { count: 0 });
+}

@@ -1,6 +1,7 @@
 // The customer's chat. What was said is the server's; kept here are the session and the
 // messages it has not acknowledged yet, so that nothing is lost and nothing comes twice.
 
+import * as customer from "./chat-customer.js";
 import * as ending from "./chat-ending.js";
 import * as feedback from "./chat-feedback.js";
 import * as field from "./chat-field.js";
@@ -8,7 +9,9 @@ import * as files from "./chat-files.js";
 import * as host from "./chat-host.js";
 import { Line } from "./chat-line.js";
 import * as log from "./chat-log.js";
-import { forget, load, save } from "./chat-store.js";
+import * as outbox from "./chat-outbox.js";
+import { Session } from "./chat-session.js";
+import { load } from "./chat-store.js";
 import { inWords } from "./chat-status.js";
 import * as survey from "./chat-survey.js";
 import * as unread from "./chat-unread.js";
@@ -16,13 +19,30 @@ import { $, failure, identifier, isComposing, words } from "./chat-words.js";
 
 const TYPING_SHOWN_MS = 6000;
 const query = new URLSearchParams(location.search);
+const asked = { scene: query.get("scene"), site: query.get("site") || "" };
 
-let control = "bot", closed = false, proof = null, typingTimer = null;
+let control = "bot", closed = false, typingTimer = null;
 let controlled = 0; // the event by which `control` is what it is
 let place = ""; // in the queue, in words
+let known = 0; // the last event when the line came up
 
-const line = new Line($("chat").dataset.sessions, {
+const session = new Session($("chat").dataset.sessions, {
+  who: customer.who,
+  request: () => ({ ...asked, identity: customer.proven() }),
+  state: linked,
+  began() {
+    outbox.belong(customer.who(), session.current.id);
+    files.use(session.current);
+    host.tell("session", { active: true });
+    customer.introduce(session, line);
+    line.connect();
+  },
+  replaced: restart,
+});
+
+const line = new Line(session, {
   ready(event) {
+    known = event.last_seq;
     log.begin(event.last_seq);
     return log.contiguous();
   },
@@ -33,12 +53,6 @@ const line = new Line($("chat").dataset.sessions, {
     doing("");
   },
   state: linked,
-  request: () => ({ scene: query.get("scene"), site: query.get("site") || "", identity: proof }),
-  who: () => host.customerOf(proof),
-  began() {
-    files.use(line.session);
-    host.tell("session", { active: true });
-  },
 });
 
 // What the page says of itself
@@ -46,7 +60,7 @@ const line = new Line($("chat").dataset.sessions, {
 function linked(state) {
   $("link").textContent = { up: words.here, down: words.reconnecting }[state] || words[state];
   $("link").className = ["up", "polling", "connecting"].includes(state) ? "" : "trouble";
-  if (state === "gone") finish(true);
+  if (state === "gone") gone();
   if (["off", "wrong"].includes(state)) turnAway();
   if (state === "refused") host.tell("refused");
   tools();
@@ -74,36 +88,42 @@ function tools() {
   $("human").hidden = closed || control !== "bot";
   $("agent").hidden = closed || control !== "queued";
   $("place").textContent = !closed && control === "queued" ? place : "";
-  $("end").disabled = !line.session;
+  $("end").disabled = !session.current;
   $("end").hidden = closed;
 }
 
 function finish(isGone) {
   closed = true;
+  session.note({ ended: true });
   doing("");
   answers(false);
   ending.show(isGone);
   tools();
 }
 
+function gone() {
+  finish(true);
+  customer.look(session);
+}
+
 // No chat can be begun here: what was written is shown as not sent.
 function turnAway() {
   closed = true;
   doing("");
-  for (const { client_id } of line.outbox) notSent(client_id);
+  for (const { client_id } of outbox.waiting()) notSent(client_id);
   $("write").hidden = true;
 }
 
 function notSent(clientId) {
-  line.settled(clientId);
   log.settle(clientId, log.newest(), words.not_sent);
+  return outbox.take(clientId);
 }
 
 // What the server says
 
 const handlers = {
   ack(event) {
-    line.settled(event.client_id);
+    outbox.take(event.client_id);
     if (log.settle(event.client_id, event.seq)) log.isNew({ seq: event.seq });
     if (control === "bot" && !log.isAnswered(event.seq)) answers(true);
   },
@@ -123,7 +143,7 @@ const handlers = {
   },
   message(event) {
     if (event.role === "customer") {
-      if (event.client_id) line.settled(event.client_id);
+      if (event.client_id) outbox.take(event.client_id);
       if (event.client_id && log.settle(event.client_id, event.seq)) return;
     } else {
       log.endTurn(event.turn);
@@ -160,7 +180,8 @@ const handlers = {
     log.note(failure(event), log.newest());
   },
   identified(event) {
-    save("session", { ...load("session"), who: event.customer });
+    session.note({ who: event.customer, identified: true });
+    linked(line.polling ? "polling" : "up");
     host.tell("identified", { customer: event.customer });
   },
   feedback: feedback.given,
@@ -169,6 +190,7 @@ const handlers = {
   closed(event) {
     log.giveUpDraft();
     finish(false);
+    if (event.seq <= known) customer.look(session); // the customer comes back to it
   },
 };
 
@@ -178,8 +200,7 @@ function receive(event) {
 
 // What was refused goes back into the field, its files too.
 function unsent(event) {
-  const entry = line.outbox.find((each) => each.client_id === event.client_id);
-  notSent(event.client_id);
+  const entry = notSent(event.client_id);
   field.giveBack(entry?.text);
   files.giveBack(entry?.files || []);
   log.note(failure(event), log.newest());
@@ -207,7 +228,7 @@ $("write").addEventListener("submit", (event) => {
   const text = field.take();
   if (text || files.ready()) say(text);
 });
-field.wire(() => line.session && line.send({ type: "typing" }));
+field.wire(() => session.current && line.send({ type: "typing" }));
 document.querySelectorAll("[data-say]").forEach((button) =>
   button.addEventListener("click", () => { say(button.dataset.say); field.focus(); }));
 $("log").addEventListener("say", (event) => { say(event.detail); field.focus(); });
@@ -215,16 +236,16 @@ $("log").addEventListener("feedback", (event) => line.send({ type: "feedback", .
 $("log").addEventListener("cancel-job", (event) => line.send({ type: "cancel_job", id: event.detail }));
 
 $("log").addEventListener("no-news", async () => {
-  const answer = await line.call("no-news/", { method: "POST" }).catch(() => null);
-  log.note(answer?.ok ? words.no_news_done : words.failed, log.newest());
+  const { status } = await session.call("no-news/", { method: "POST" });
+  log.note(status >= 200 && status < 300 ? words.no_news_done : words.failed, log.newest());
 });
 
 for (const type of ["human", "agent"]) $(type).addEventListener("click", () => line.send({ type }));
 $("stop").addEventListener("click", () => { line.send({ type: "cancel" }); field.focus(); });
 ending.wire(line);
 $("again").addEventListener("click", () => {
-  forget("session", "outbox", "read", "survey");
-  host.tell("session", { active: false });
+  line.leave();
+  host.tell("session", { active: Boolean(load("session")) }); // another tab's
   location.reload();
 });
 $("earlier").addEventListener("click", async () => {
@@ -232,32 +253,26 @@ $("earlier").addEventListener("click", async () => {
   events?.forEach(receive);
 });
 
-files.wire(line, (text, failure) => {
+files.wire(session, (text, failure) => {
   doing(text);
   if (failure) log.note(failure, log.newest());
 });
 
 // The page around us, and who its customer is
 
+const identify = ({ identity }) => customer.identify(identity, session, line, restart);
+
 function restart() {
   line.leave();
   files.use(null);
   log.clear();
+  unread.restart();
   closed = false;
   control = "bot";
   controlled = 0;
   ending.hide();
   linked("up");
   host.tell("session", { active: false });
-}
-
-// Nobody sees another's chat: it is left when somebody else signs in, or its customer out.
-function identify(given) {
-  const who = host.customerOf(given), before = load("session")?.who || "";
-  proof = given || null;
-  if (line.session && before && before !== who) return restart();
-  if (line.session && proof && !before) line.send({ type: "identify", identity: proof });
-  if (proof) line.lookForWaiting(proof);
 }
 
 function show() {
@@ -272,12 +287,12 @@ host.listen({
     if (said.title) $("heading").textContent = said.title;
     if (said.title) $("mark").textContent = [...said.title][0];
     if (said.greeting) $("greeting").textContent = said.greeting;
-    identify(said.identity);
-    host.tell("session", { active: Boolean(line.session) });
+    identify(said);
+    host.tell("session", { active: Boolean(session.current) });
     begin();
     if (said.open) show();
   },
-  identify: (said) => identify(said.identity),
+  identify,
   opened: show,
   closed: () => unread.see(false),
   focus: () => host.focusLast(),
@@ -291,8 +306,9 @@ let begun = false;
 function begin() {
   if (begun) return;
   begun = true;
-  files.use(line.session);
-  line.outbox.forEach(log.pending);
+  files.use(session.current);
+  outbox.open(customer.who(), session.current?.id);
+  outbox.waiting().forEach(log.pending);
   line.start();
   tools();
 }
