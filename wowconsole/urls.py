@@ -18,8 +18,9 @@ from dialogues.api import (
 from dialogues.chat import completions
 from dialogues.chat.api_sites import SiteViewSet
 from dialogues.costs.api import CostsView, WhatIfViewSet
-from dialogues.desk import api_files
-from dialogues.desk.api import DeskViewSet, SurveyViewSet
+from dialogues.desk import api_drafts, api_files
+from dialogues.desk.api import DeskViewSet
+from dialogues.desk.api_surveys import SurveyViewSet
 from dialogues.jobs.api import JobViewSet
 from dialogues.jobs.api_plans import CallPlanViewSet, CallTrialViewSet
 from dialogues.jobs.api_subagents import SubagentsView, SubagentView
@@ -88,6 +89,7 @@ api = [
         name="chat-no-news",
     ),
     path("desk/<uuid:conversation>/attachments/", api_files.StaffAttachmentsView.as_view()),
+    path("desk/<uuid:conversation>/drafts/", api_drafts.DraftsView.as_view()),
     path("desk/<uuid:conversation>/typing/", api_files.StaffTypingView.as_view()),
     path("costs/", CostsView.as_view(), name="costs"),
     path("subagents/", SubagentsView.as_view(), name="subagents"),

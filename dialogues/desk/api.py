@@ -1,4 +1,4 @@
-"""REST: who waits for a person, and what people do with a conversation; survey results."""
+"""REST: who waits for a person, and what people do with a conversation."""
 
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
@@ -15,11 +15,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from dialogues.chat import surveying, tallying
+from dialogues.chat import surveying
 from dialogues.desk import annotating, control, drafting, queueing
 from dialogues.desk.presenting import canned
-from dialogues.loop.forms import PERIODS, since_of
-from dialogues.models import CannedReply, Conversation, Handover, Note, Survey
+from dialogues.models import (
+    LONGEST_SUMMARY,
+    CannedReply,
+    Conversation,
+    Handover,
+    Note,
+)
 
 
 class HandoverSerializer(serializers.ModelSerializer[Handover]):
@@ -81,7 +86,13 @@ class StaffTextSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
-class StaffReplySerializer(serializers.Serializer[Any]):
+class DraftUsedSerializer(serializers.Serializer[Any]):
+    draft = serializers.UUIDField(
+        default=None, allow_null=True, help_text="Id of the draft of one's own that it began with"
+    )
+
+
+class StaffReplySerializer(DraftUsedSerializer):
     text = serializers.CharField(default="", allow_blank=True)
     attachments = serializers.ListField(
         child=serializers.UUIDField(),
@@ -90,9 +101,12 @@ class StaffReplySerializer(serializers.Serializer[Any]):
     )
 
 
-class HandBackSerializer(serializers.Serializer[Any]):
+class HandBackSerializer(DraftUsedSerializer):
     summary = serializers.CharField(
-        default="", allow_blank=True, help_text="What the person did; shown to the agent only"
+        default="",
+        allow_blank=True,
+        max_length=LONGEST_SUMMARY,
+        help_text="What the person did; shown to the agent only",
     )
     seen = serializers.IntegerField(
         default=None,
@@ -139,6 +153,10 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
         sent.is_valid(raise_exception=True)
         return dict(sent.validated_data)
 
+    def _note_use(self, conversation: Conversation, draft: UUID | None, text: str) -> None:
+        if draft and (used := drafting.draft_of(conversation, draft, self._by)):
+            drafting.note_use(used, text)
+
     def _answer(self, conversation: Conversation) -> Response:
         """Return the open handover, or nothing where it has ended."""
         handover = self.get_queryset().filter(conversation=conversation).first()
@@ -175,7 +193,10 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
     def reply(self, request: Request, conversation: UUID) -> Response:
         """Answer the customer; the first answer takes the conversation over."""
         row = self._conversation(conversation)
-        control.reply_as_staff(conversation=row, by=self._by, **self._sent(StaffReplySerializer))
+        sent = self._sent(StaffReplySerializer)
+        draft = sent.pop("draft")
+        control.reply_as_staff(conversation=row, by=self._by, **sent)
+        self._note_use(row, draft, sent["text"])
         answer = self._answer(row)
         answer.status_code = 201
         return answer
@@ -186,8 +207,17 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
         """Let the agent answer again."""
         row = self._conversation(conversation)
         sent = self._sent(HandBackSerializer)
+        draft = sent.pop("draft")
         source = drafting.source_of(row, sent["summary"])
-        control.hand_back(conversation=row, by=self._by, source=source, **sent)
+        if control.hand_back(conversation=row, by=self._by, source=source, **sent):
+            self._note_use(row, draft, sent["summary"])
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, conversation: UUID) -> Response:
+        """End the conversation, and what is done for it."""
+        control.close(conversation=self._conversation(conversation), by=self._by)
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})
@@ -218,65 +248,3 @@ class DeskViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
         """Return what may be inserted here: a scene's own words before those of every scene."""
         found = canned(self._conversation(conversation))
         return Response(CannedReplySerializer(found, many=True).data)
-
-
-class BarSerializer(serializers.Serializer[tallying.Bar]):
-    label = serializers.CharField()  # type: ignore[assignment]  # a field of this name, not the label
-    count = serializers.IntegerField()
-
-
-class TallySerializer(serializers.Serializer[tallying.Tally]):
-    question = serializers.UUIDField(source="question.public_id")
-    text = serializers.CharField(source="question.text")
-    kind = serializers.CharField(source="question.kind")
-    asked = serializers.IntegerField(help_text="Conversations")
-    answered = serializers.IntegerField()
-    missing = serializers.IntegerField(help_text="Not answered; counted in no mean and no bar")
-    mean = serializers.FloatField(allow_null=True, help_text="Of the scores given, 1 to 5")
-    bars = BarSerializer(many=True)
-    texts = serializers.SerializerMethodField()
-
-    def get_texts(self, tally: tallying.Tally) -> list[str]:
-        return [answer.text for answer in tally.texts]
-
-
-class SurveyResultsSerializer(serializers.Serializer[tallying.Results]):
-    asked = serializers.IntegerField(help_text="Conversations")
-    answered = serializers.IntegerField(help_text="With at least one answer")
-    questions = TallySerializer(source="tallies", many=True)
-
-
-class SurveySerializer(serializers.ModelSerializer[Survey]):
-    id = serializers.UUIDField(source="public_id", read_only=True)
-    scene = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-
-    class Meta:
-        model = Survey
-        fields = ["id", "scene", "at_end"]
-
-
-class SurveyViewSet(mixins.ListModelMixin, GenericViewSet[Any]):
-    """The questions after a conversation; a survey without a scene is for all others."""
-
-    queryset = Survey.objects.all()
-    serializer_class = SurveySerializer
-    lookup_field = "public_id"
-    lookup_value_converter = "uuid"
-    scope = "dialogues.read"
-
-    def get_queryset(self) -> QuerySet[Survey]:
-        return Survey.objects.visible_to(self.request.user).select_related("scene")
-
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("period", OpenApiTypes.STR, enum=[name for name, _ in PERIODS])
-        ],
-        responses=SurveyResultsSerializer,
-    )
-    @action(detail=True, pagination_class=None)
-    def results(self, request: Request, public_id: UUID) -> Response:
-        """Return what customers answered; who did not is missing, never neutral."""
-        survey = self.get_object()
-        since = since_of(request.query_params.get("period"))
-        found = tallying.results(survey, visible_to=request.user, since=since)
-        return Response(SurveyResultsSerializer(found).data)

@@ -7,6 +7,7 @@ written, or what the log tells; each draft says which.
 import json
 import re
 from collections.abc import Sequence
+from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
@@ -228,6 +229,11 @@ def source_of(conversation: Conversation, summary: str) -> str:
             return draft.source
     proposed = says_the_same(summary, summary_from_log(conversation))
     return SummarySource.LOG if proposed else SummarySource.STAFF
+
+
+def draft_of(conversation: Conversation, public_id: UUID, by: User) -> Draft | None:
+    """Return the draft of `by` that an answer or a summary began with."""
+    return conversation.drafts.filter(public_id=public_id, job__by=by).first()
 
 
 def note_use(draft: Draft, text: str) -> None:

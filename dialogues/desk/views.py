@@ -208,8 +208,7 @@ def _form_of(request: UserRequest) -> UUID | None:
 
 
 def _draft_of(request: UserRequest, conversation: Conversation) -> Draft | None:
-    named = _uuid(request.POST.get("draft"))
-    return conversation.drafts.filter(public_id=named, job__by=request.user).first()
+    return drafting.draft_of(conversation, _uuid(request.POST.get("draft")), request.user)
 
 
 @require_POST

@@ -2,9 +2,11 @@
 
 from django.test import TestCase
 
+from dialogues import tasks
 from dialogues.chat import surveying
 from dialogues.desk import control, drafting
-from dialogues.models import CannedReply, EventKind, Handover, Note, Survey
+from dialogues.models import CannedReply, Draft, EventKind, Handover, Note, Survey
+from knowledge.models import Job
 from tests.factories import make_conversation, make_scene, make_user, say
 from wowconsole.apikeys import issue_key
 
@@ -62,6 +64,43 @@ class DeskApiTests(TestCase):
         assert self.call("hand-back", data={"summary": f"{summary}\n"}).status_code == 204
         assert Handover.objects.get().summary_source == "log"
 
+    def test_it_ends_the_conversation(self):
+        control.take_control(conversation=self.conversation, by=self.ben)
+        assert self.call("close").json()["code"] == "held_by_other"
+        self.call("take", data={"force": True})
+        for _ in range(2):
+            assert self.call("close").status_code == 204
+        self.conversation.refresh_from_db()
+        assert self.conversation.closed_at
+
+    def test_drafts(self):
+        self.call("reply", data={"text": "I look."})
+        refused = self.call("drafts", data={"kind": "reply"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_draft")
+        assert self.call("drafts", data={"kind": "x"}).status_code == 400
+        begun = self.call("drafts", data={"kind": "summary"})
+        assert (begun.status_code, begun.json()["text"]) == (201, "")
+        tasks.draft(Draft.objects.get().job_id)
+        [draft] = self.call("drafts", method="get").json()
+        assert (draft["id"], draft["state"]) == (begun.json()["id"], "done")
+        assert (draft["source"], draft["use"]) == ("log", "")
+        told = {"summary": draft["text"], "draft": draft["id"]}
+        with self.captureOnCommitCallbacks(execute=True):
+            assert self.call("hand-back", data=told).status_code == 204
+        assert Handover.objects.get().summary_source == "log"
+        assert Draft.objects.get().use == "accepted"
+        assert self.call("drafts", method="get").json() == []
+
+    def test_an_answer_that_began_with_a_draft(self):
+        job = Job.objects.create(task=drafting.TASK, title="Draft", by=self.ana, total=2)
+        draft = Draft.objects.create(
+            conversation=self.conversation, job=job, kind="reply", after_seq=1
+        )
+        with self.captureOnCommitCallbacks(execute=True):
+            self.call("reply", data={"text": "I look.", "draft": str(draft.public_id)})
+        draft.refresh_from_db()
+        assert draft.use == "edited"
+
     def test_assign_and_release(self):
         given = self.call("assign", data={"to": self.ben.username}).json()
         assert given["holder"] == self.ben.username
@@ -115,8 +154,18 @@ class DeskApiTests(TestCase):
             user=make_user("operator", [make_scene()]), name="x", scopes=["dialogues.reply"]
         )
         _, reader = issue_key(user=self.ana, name="y", scopes=["dialogues.read"])
-        for name in ("take", "reply", "notes", "release", "hand-back", "survey", "assign"):
-            data = {"text": "x", "to": self.ben.username}
+        for name in (
+            "take",
+            "reply",
+            "notes",
+            "release",
+            "hand-back",
+            "survey",
+            "assign",
+            "close",
+            "drafts",
+        ):
+            data = {"text": "x", "to": self.ben.username, "kind": "reply"}
             with self.subTest(name):
                 assert self.call(name, key=reader, data=data).status_code == 403
                 assert self.call(name, key=outsider, data=data).status_code == 404
