@@ -8,6 +8,7 @@ from agents import breaking
 from agents.actions import DialogueAction
 from agents.budgeting import dollars
 from agents.calling import call_tool, failed
+from agents.confirming import Call
 from agents.happenings import Step
 from agents.models import Tool, ToolKind
 from agents.prompting import Line
@@ -65,7 +66,7 @@ async def _ask(turn: Running, tool: Tool, action: DialogueAction, step: Step) ->
             answered = await call_tool(
                 tool,
                 action.arguments,
-                key=key_of(turn.context.turn_id, action),
+                key=_key_of(turn, action),
                 delegate=turn.context.delegate,
                 identified=bool(turn.context.customer),
                 customer=turn.context.customer,
@@ -92,6 +93,17 @@ class _Silent(Exception):
     """A tool failed as a program, whatever it had to say."""
 
 
-def key_of(turn_id: str, action: DialogueAction) -> str:
-    digest = hashlib.sha256(repr((action.name, sorted(action.arguments.items()))).encode())
-    return f"{turn_id}-{digest.hexdigest()[:16]}"
+def _key_of(turn: Running, action: DialogueAction) -> str:
+    """Return the key of a call: the same in whatever process makes it.
+
+    A call that was agreed to has its own, which may outlive the turn.
+    """
+    agreed = turn.context.confirmed
+    if agreed and agreed.key and agreed == Call(action.name, action.arguments):
+        return agreed.key
+    return f"{turn.context.turn_id}-{digest(action.name, action.arguments)}"
+
+
+def digest(name: str, arguments: dict[str, Any]) -> str:
+    """Return a short text that only this tool with these arguments has."""
+    return hashlib.sha256(repr((name, sorted(arguments.items()))).encode()).hexdigest()[:16]

@@ -20,11 +20,12 @@ from agents.models import Tool, ToolKind
 LEADS_ELSEWHERE = re.compile(r"[/\\]|^\.{0,2}$")
 CUSTOMER_HEADER = "X-Customer"  # of an identified customer, the site's own id, percent-encoded
 NOT_IDENTIFIED = "the customer is not identified"
+UNDER_WAY = "{name} was under way: what came of it is not known yet"
 WRONG_ARGUMENTS = "wrong arguments"  # how an error begins that a model may mend by another call
 # What is said here and in mcp_calling of a tool that did not work, behind its name.
 _BROKEN = re.compile(
     r" (is not answering|leads to an|can't be started|is not set up|refused \(|failed \("
-    r"|is switched off|is held back)"
+    r"|is switched off|is held back|was under way)"
 )
 PLACE = re.compile(r"\{[^{}]*\}")
 # Where businesses say why they refuse; "detail" and "title" are those of RFC 9457.

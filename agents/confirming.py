@@ -7,7 +7,7 @@ neither is left to a model, which can be talked into things.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.actions import CLARIFY, DialogueAction
@@ -47,10 +47,12 @@ _PLACE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that waits for the customer's yes."""
+    """A call that waits for the customer's yes, or that they have agreed to."""
 
     name: str
     arguments: dict[str, Any]
+    # What it goes out with once agreed to: the same until it is known what came of it.
+    key: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         return {"name": self.name, "arguments": self.arguments}

@@ -27,6 +27,8 @@ class TurnContext:
     confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
     declined: bool = False  # the customer was asked about a call, and has just said no
     may_ask: bool = True  # False: a yes would reach nobody, so no tool that asks first is offered
+    # Calls agreed to before, of which nobody knows yet what came: a person came in between.
+    under_way: Sequence[Call] = ()
     at_work: bool = False  # a sub-agent's job goes on, whose news is told in this dialogue
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
@@ -58,10 +60,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """A tool is about to be called; `detail` says so in the tool's own words."""
+    """A tool is about to be called; `detail` says so in the tool's own words.
+
+    `agreed` is the call if it is the one that the customer has agreed to: it can't be undone.
+    """
 
     name: str
     detail: str
+    agreed: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)

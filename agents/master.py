@@ -23,7 +23,7 @@ from agents import (
     telling,
     turning,
 )
-from agents.actions import CLARIFY, DialogueAction
+from agents.actions import CLARIFY, HANDOFF, DialogueAction
 from agents.budgeting import STEPS as MOST_STEPS
 from agents.calling import Delegate
 from agents.confirming import Call
@@ -57,6 +57,7 @@ __all__ = [
     "TurnContext",
     "answer",
     "find_rules",
+    "make_agreed",
     "news",
     "rehearse",
 ]
@@ -68,8 +69,9 @@ UNBACKED = "The model said twice what has no source."
 async def answer(context: TurnContext) -> AsyncIterator[Happening]:
     """Answer the customer's last words: yields what happens, Finished last.
 
-    A tool call that was made before with the same key (after a crash) acts once, since
-    its idempotency key depends on the turn and the arguments alone.
+    A tool call that was made before with the same key (after a crash) acts once, since its
+    idempotency key depends on the turn and the arguments alone; that of a call to which the
+    customer agreed stays the same until it is known what came of it.
     """
     turn = await turning.begin(context)  # meanwhile the question is embedded (agents/finding.py)
     async for happening in _answered(turn):
@@ -122,7 +124,12 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
 
 
 def _asking(turn: Running, call: DialogueAction) -> Finished:
-    """Ask for the customer's yes to a call, unless its rule denies it or wants a picture first."""
+    """Ask for the customer's yes to a call, unless its rule denies it or wants a picture first.
+
+    Nor while the same is under way already: what came of that is to be known first.
+    """
+    if turning.is_under_way(turn, call):
+        return Finished(DialogueAction(HANDOFF, telling.UNSURE, f"{call.name} is under way"))
     tool, cited = turn.tools[call.name], turn.cited(call)
     held = granting.denied(turn, tool, cited)
     if held := held or granting.held_up(turn, tool, cited or turn.rules[:1]):
@@ -218,8 +225,9 @@ def _withdrawn(turn: Running) -> list[Delta]:
 
 async def _call(turn: Running, action: DialogueAction, step: Step) -> AsyncIterator[Happening]:
     """Make a call, said in the tool's own words: what a model writes beside one has no source."""
-    words = turn.tools[action.name].description
-    yield Calling(action.name, words[:1].upper() + words[1:])
+    words, agreed = turn.tools[action.name].description, turn.context.confirmed
+    is_agreed = agreed == Call(action.name, action.arguments)
+    yield Calling(action.name, words[:1].upper() + words[1:], agreed if is_agreed else None)
     await acting.call(turn, action, step)
     yield step
     result = step.result or {}
@@ -241,6 +249,12 @@ async def _call_unasked(turn: Running, action: DialogueAction) -> AsyncIterator[
     """Make a call that no model chose."""
     step = Step([], output=action.as_json(), action=action.as_dict())
     async for happening in _call(turn, action, step):
+        yield happening
+
+
+async def make_agreed(context: TurnContext) -> AsyncIterator[Happening]:
+    """Make the call that was agreed to and say nothing, so as to learn what comes of it."""
+    async for happening in _call_confirmed(await turning.begin(context)):
         yield happening
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -46,9 +47,36 @@ class Running:
 
 
 async def begin(context: TurnContext) -> Running:
-    """Return a turn that has read no rule yet: what it needs besides is fetched."""
+    """Return a turn that has read no rule yet: what it needs besides is fetched.
+
+    What a turn called that a person then silenced counts as called in the one that takes its
+    place: it is told, and not done again.
+    """
     budget = budgeting.budget_of(context.release, context.money_left)
-    return Running(context, await _tools_of(context), list(context.lines), budget)
+    turn = Running(context, await _tools_of(context), list(context.lines), budget)
+    for line in _called_since(turn):
+        turn.made.setdefault(line.name, []).append(line.arguments)
+    return turn
+
+
+def _called_since(turn: Running) -> list[Line]:
+    """Return the calls with which the dialogue ends, behind what the customer wrote last."""
+    last = takewhile(lambda line: _is_call(turn, line), reversed(turn.lines))
+    return list(last)[::-1]
+
+
+def _is_call(turn: Running, line: Line) -> bool:
+    return line.role == "tool" and line.name in turn.tools and not line.is_jobs
+
+
+def is_under_way(turn: Running, call: DialogueAction) -> bool:
+    """Say whether this very thing was agreed to before and nobody knows yet what came of it."""
+    about = _subject(call.name, call.arguments)
+    return about in [_subject(each.name, each.arguments) for each in turn.context.under_way]
+
+
+def _subject(name: str, arguments: dict[str, Any]) -> tuple[str, set[str]]:
+    return name, composing.subject(Line("tool", arguments=arguments))
 
 
 async def show_found(turn: Running, found: Sequence[Found]) -> None:

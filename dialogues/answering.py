@@ -6,7 +6,7 @@ Runs where the customer's socket is, for speed; when that process dies, a worker
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,11 @@ from django.db import DataError, Error, IntegrityError, close_old_connections
 
 from agents import master, telling
 from agents.actions import HANDOFF, DialogueAction
+from agents.confirming import Call
 from agents.finding import unanswered
 from agents.master import TurnContext
 from agents.models import Release
-from dialogues import events, recording, services
+from dialogues import agreeing, events, recording, services
 from dialogues.costs import capping
 from dialogues.history import answer_by, done_in, is_retold, lines_for
 from dialogues.jobs.delegating import delegate_for
@@ -149,6 +150,8 @@ async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
         work.cancel()
     elif turn.status == TurnStatus.RUNNING:  # elsewhere: of this process nothing is heard
         turn.status = TurnStatus.DROPPED
+    else:
+        await keep_call(turn)
 
 
 async def _renewed(turn: Turn) -> bool:
@@ -168,9 +171,27 @@ async def _renewed(turn: Turn) -> bool:
     return False
 
 
-async def _may_act(turn: Turn) -> bool:
-    """Say whether the turn is still ours, and keep it from being dropped from now on."""
-    return bool(await Turn.objects.held(turn).aupdate(acts=True))
+async def keep_call(turn: Turn) -> None:
+    """Keep a call ours that goes on in a silenced turn, until what came of it is stored."""
+    ours = Turn.objects.filter(pk=turn.pk, attempts=turn.attempts, under_way__isnull=False)
+    while True:
+        try:
+            if not await ours.aupdate(leased_until=services.lease_end()):
+                return
+        except Error:
+            logger.warning("The lease could not be renewed; the next try may do it.", exc_info=True)
+            await sync_to_async(close_old_connections)()
+        await asyncio.sleep(services.LEASE_SECONDS / 3)
+
+
+async def _may_act(turn: Turn, agreed: Call | None = None) -> bool:
+    """Say whether the turn is still ours, and keep it from being dropped from now on.
+
+    Args:
+        agreed: the call about to be made, if it can't be undone: it is noted first.
+    """
+    turn.under_way = asdict(agreed) if agreed else None
+    return bool(await Turn.objects.held(turn).aupdate(acts=True, under_way=turn.under_way))
 
 
 async def _follow(turn: Turn, record: Record) -> None:
@@ -188,7 +209,7 @@ async def _follow(turn: Turn, record: Record) -> None:
         return
     await _status(turn, "searching", "Looking for the rule that applies")
     async for happening in master.answer(context):
-        if isinstance(happening, master.Calling) and not await _may_act(turn):
+        if isinstance(happening, master.Calling) and not await _may_act(turn, happening.agreed):
             raise recording.LostTurn
         await _take(happening, turn, record)
 
@@ -196,6 +217,7 @@ async def _follow(turn: Turn, record: Record) -> None:
 def context_of(turn: Turn, release: Release) -> TurnContext:
     """Return all that the agent of a release may know when it answers a turn."""
     call, agreed = answer_by(turn) or (None, True)
+    confirmed = replace(call, key=agreeing.key_of(turn.conversation, call)) if call else None
     left = capping.money_left(turn.conversation, but=turn.pk)
     return TurnContext(
         str(turn.public_id),
@@ -203,10 +225,11 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         turn.conversation.scene,
         lines_for(turn),
         audience=turn.conversation.audience,
-        confirmed=call if agreed else None,
+        confirmed=confirmed if agreed else None,
         declined=not agreed,
         may_ask=not is_retold(turn),
         delegate=delegate_for(turn),
+        under_way=agreeing.under_way(turn),
         customer=turn.conversation.customer_ref,
         at_work=turn.conversation.jobs.unfinished().exists(),
         money_left=left,
@@ -228,7 +251,9 @@ async def _take(happening: master.Happening, turn: Turn, record: Record) -> None
         case master.Step():
             record.steps.append(asdict(happening))
         case master.Called():
-            if not await sync_to_async(recording.store_call)(turn, happening):
+            is_ours = await sync_to_async(recording.store_call)(turn, happening)
+            turn.under_way = None
+            if not is_ours:
                 raise recording.LostTurn
         case master.Finished():
             record.pending, record.degraded = happening.pending, happening.degraded

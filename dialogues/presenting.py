@@ -100,6 +100,11 @@ class Entry:
         return f"{said}: {more}" if more else said
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether a call was under way when a person came; what it brought may follow."""
+        return bool(self.event.data.get("unknown"))
+
+    @property
     def failed(self) -> bool:
         result = self.event.data.get("result")
         return isinstance(result, dict) and calling.failed(result)

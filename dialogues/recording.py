@@ -14,7 +14,7 @@ from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.confirming import CHOICES, Call
 from agents.finding import unanswered
 from agents.models import ToolKind
-from dialogues import history, services
+from dialogues import agreeing, history, services
 from dialogues.desk import control
 from dialogues.models import Channel, Conversation, EventKind, Role, Turn, TurnStatus, TurnUnit
 from dialogues.proactive import promises
@@ -80,6 +80,8 @@ def store_call(turn: Turn, called: master.Called) -> bool:
     and so does the agent, who would do it again otherwise.
     """
     is_ours = _is_ours(turn)
+    if turn.under_way:
+        Turn.objects.filter(pk=turn.pk).update(under_way=None)
     data = {"name": called.name, "arguments": called.arguments, "result": called.result}
     known = turn.events.filter(kind=EventKind.ACTION, data__contains=data)
     if known.exists():  # by the process that died
@@ -110,6 +112,8 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
     if not _is_ours(turn):
         store_steps(turn, record)
         return
+    if turn.under_way:  # it broke down in the middle of its call
+        agreeing.tell_under_way(turn)
     _store_reply(turn, record, action)
     _store_found(turn, record.found, action.knowledge)
     Turn.objects.held(turn).update(
@@ -120,6 +124,7 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
         error=error,
         degraded=record.degraded[:300],
         leased_until=None,
+        under_way=None,
         finished_at=timezone.now(),
         **record.figures,
     )

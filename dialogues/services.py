@@ -191,10 +191,14 @@ def begin_turn(conversation_pk: int) -> Turn | None:
 
 
 def take_over(turn_pk: int) -> Turn | None:
-    """Lease a running turn whose process has died, or return None. One UPDATE decides."""
+    """Lease a turn whose process has died, or return None. One UPDATE decides.
+
+    It runs, or was silenced in the middle of a call of which nobody knows what came.
+    """
     parts = ("conversation__scene", "release__version")  # what is not fetched here can't be later
     turn = Turn.objects.select_related(*parts).get(pk=turn_pk)
-    silent = Turn.objects.held(turn).abandoned()
+    as_read = Turn.objects.filter(pk=turn.pk, attempts=turn.attempts)
+    silent = as_read.abandoned() | as_read.unsettled()
     turn.attempts += 1
     taken = silent.update(leased_until=lease_end(), attempts=turn.attempts)
     return turn if taken else None

@@ -3,12 +3,12 @@
 from asgiref.sync import async_to_sync
 from celery import shared_task
 
-from dialogues import answering, services, supposing
+from dialogues import answering, services, settling, supposing
 from dialogues.chat import identifying
 from dialogues.desk import drafting, leaving, noting, queueing
 from dialogues.jobs import trying, undertaking
 from dialogues.loop import gaps, replaying
-from dialogues.models import Conversation, Turn
+from dialogues.models import Conversation, Turn, TurnStatus
 from dialogues.proactive import deciding, promises, receiving
 from dialogues.senses import attaching
 from knowledge import jobs
@@ -23,7 +23,8 @@ def finish_abandoned_turns() -> None:
 
     What no worker takes up in time expires in the queue: what still waits is sent again.
     """
-    for turn_pk in Turn.objects.abandoned().values_list("pk", flat=True):
+    pks = Turn.objects.abandoned().values_list("pk", flat=True)
+    for turn_pk in [*pks, *Turn.objects.unsettled().values_list("pk", flat=True)]:
         finish_turn.apply_async((turn_pk,), expires=services.LEASE_SECONDS)
     _take_up(days=1, seconds=services.LEASE_SECONDS)
 
@@ -59,7 +60,10 @@ def answer_conversation(conversation_pk: int) -> None:
 
 
 async def _finish(turn: Turn) -> None:
-    await answering.answer_turn(turn)
+    if turn.status == TurnStatus.RUNNING:
+        await answering.answer_turn(turn)
+    else:
+        await settling.settle(turn)
     await answering.answer_conversation(turn.conversation_id)
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from dialogues import agreeing
 from dialogues.appending import append, checked, shows
 from dialogues.chat import surveying
 from dialogues.desk import queueing
@@ -307,9 +308,13 @@ def _change_control(conversation: Conversation, control: Control, **more: object
 
 
 def _silence(conversation: Conversation, why: str) -> None:
-    """Refuse whatever the agent is still writing. The caller holds the conversation's lock."""
+    """Refuse whatever the agent is still writing, and tell of a call that it is making.
+
+    The caller holds the conversation's lock.
+    """
     conversation.fence += 1
     conversation.save(update_fields=["fence"])
-    conversation.turns.filter(status=TurnStatus.RUNNING).update(
-        status=TurnStatus.FAILED, finished_at=timezone.now(), error=why
-    )
+    running = conversation.turns.filter(status=TurnStatus.RUNNING)
+    for turn in running.filter(under_way__isnull=False):
+        agreeing.tell_under_way(turn)
+    running.update(status=TurnStatus.FAILED, finished_at=timezone.now(), error=why)

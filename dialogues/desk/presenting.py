@@ -106,6 +106,8 @@ def _said(event: Event) -> Said:
     entry = Entry(event)
     if event.kind == EventKind.ACTION:
         outcome = "failed" if entry.failed else "done"
+        if entry.is_unknown:
+            outcome = "under way"
         return Said(event, f"{event.data['name']}: {outcome}", "system", _told(event))
     return Said(event, entry.note, "system", _told(event))
 

@@ -33,6 +33,11 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         """Keep the running turns whose process let its lease lapse, by the database's clock."""
         return self.filter(status=TurnStatus.RUNNING, leased_until__lt=Now())
 
+    def unsettled(self) -> Self:
+        """Keep the silenced turns whose process died over a call that can't be undone."""
+        silenced = self.filter(status=TurnStatus.FAILED, under_way__isnull=False)
+        return silenced.filter(leased_until__lt=Now())
+
     def held(self, turn: "Turn") -> Self:
         """Keep `turn` while it runs and no other process has taken it over since it was read."""
         return self.filter(pk=turn.pk, status=TurnStatus.RUNNING, attempts=turn.attempts)
@@ -70,6 +75,9 @@ class Turn(models.Model):
     leased_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     acts = models.BooleanField(default=False)  # a tool was called: it is not dropped any more
+    # The call that can't be undone and is being made, {"name", "arguments", "key"}. It stays where
+    # a person silences the turn meanwhile, until what came of it is known; null: none is.
+    under_way = models.JSONField(null=True, editable=False)
     steps = models.JSONField(default=list)
     output = models.JSONField(default=dict)  # the last dialogue action, as spoken
     timings = models.JSONField(default=dict)  # milliseconds by name
@@ -108,11 +116,20 @@ class Turn(models.Model):
             ),
             models.CheckConstraint(name="turn_cost_not_negative", condition=Q(cost__gte=0)),
             models.CheckConstraint(
+                name="turn_acts_while_a_call_is_under_way",
+                condition=Q(under_way__isnull=True) | Q(acts=True),
+            ),
+            models.CheckConstraint(
                 name="turn_faults_among_its_calls",
                 condition=Q(engine_calls__gte=F("unreadable_calls") + F("unbacked_calls")),
             ),
         ]
         indexes = [
+            models.Index(
+                name="turn_unsettled",
+                fields=["conversation"],
+                condition=Q(under_way__isnull=False),
+            ),
             # What a day has cost is asked before each turn.
             models.Index(name="turn_costs_by_day", fields=["created_at"], condition=Q(cost__gt=0)),
         ]
