@@ -105,9 +105,12 @@ def upload(
     sort = sniffing.sort_of(content)
     if sort is None:
         raise UnknownKind(
-            "Send a picture (JPEG, PNG, WebP, GIF), a voice message (WAV, MP3, OGG, WebM), "
+            "Send a picture (JPEG, PNG, WebP, GIF), a voice message (WAV, MP3, M4A, OGG, WebM), "
             "a PDF or plain text."
         )
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sort is sniffing.TEXT:
+        content = sniffing.in_utf8(content)
     if len(content) > largest(sort.kind):
         raise TooLarge(f"This is larger than {largest(sort.kind) // 1_000_000} MB.")
     fields: dict[str, Any] = {
@@ -115,7 +118,7 @@ def upload(
         "by": by,
         "kind": sort.kind,
         "name": _shown_name(name, sort),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": sha256,
     }
     if sort.kind == AttachmentKind.IMAGE:
         return _keep_picture(content, fields | {"description": _described(description)})

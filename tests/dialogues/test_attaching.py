@@ -1,4 +1,5 @@
 import hashlib
+import io
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import uuid4
@@ -7,9 +8,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection, transaction
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.utils import timezone
 
+from agents import hearing, speaking
 from dialogues import events, services, tasks
 from dialogues.models import Attachment, AttachmentKind, DeadFile, SubagentJob
 from dialogues.senses import attaching
@@ -40,6 +42,23 @@ def upload(conversation, content=None, name="a.jpg"):
     return attaching.upload(conversation=conversation, name=name, content=content)
 
 
+def memo(sound):
+    """A recording as an iPhone keeps it: AAC in an MP4."""
+    import av  # of the extra speech
+    import numpy as np
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="ipod") as file:
+        track = file.add_stream("aac", rate=sound.rate)
+        track.layout = "mono"
+        samples = np.frombuffer(sound.pcm, "<i2").reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = sound.rate
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            file.mux(packet)
+    return out.getvalue()
+
+
 class ApiTests(TestCase):
     def setUp(self):
         self.conversation, self.token = make_session()
@@ -66,6 +85,23 @@ class ApiTests(TestCase):
     def test_voice_and_files_are_known_too(self):
         assert self.post(voice()).json()["kind"] == "voice"
         assert self.post(b"%PDF-1.4\n").json()["content_type"] == "application/pdf"
+
+    def test_a_text_of_chinese_windows_is_kept_in_utf_8(self):
+        told = self.post("订单号：GW1002，请退款\r\n".encode("gbk"), "订单.csv").json()
+        assert (told["name"], told["content_type"]) == ("订单.csv", "text/plain; charset=utf-8")
+        answer = self.client.get(told["url"], {"token": self.token})
+        assert answer.content.decode() == "订单号：GW1002，请退款\r\n"
+
+    @pytest.mark.skipif(
+        not (hearing.is_embedded() and speaking.is_embedded()), reason="Needs the extra speech"
+    )
+    @override_settings(SPEECH_URL="", SPEECH_VOICE="")
+    def test_a_voice_memo_as_phones_record_it_is_taken_and_heard(self):
+        told = self.post(memo(speaking.speak("Where is my order?")), "New Recording 3.m4a").json()
+        assert (told["kind"], told["name"]) == ("voice", "New Recording 3.m4a")
+        stored = Attachment.objects.get().file
+        heard = hearing.hear(stored.read(), stored.name, "en")
+        assert "where is my order" in heard.text.lower()
 
     def test_a_name_ends_as_the_content_does(self):
         names = ["bill.hta", "bill.bat ", "bill.txt.", "Bill.CSV", "\u202e", ".."]

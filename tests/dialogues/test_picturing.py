@@ -7,6 +7,14 @@ from dialogues.senses import picturing, sniffing
 from tests.dialogues.pictures import draw, edited, encoded, scenery, voice
 
 LARGE = 40  # megapixels
+CHINESE = ["订单号：GW1002\r\n金额：26.30元，请退款。\n", "姓名,电话\n欧阳菁,138\n", "你好"]
+IN_CHINA = ["utf-8", "gbk", "gb18030", "utf-16"]
+
+
+def film(brand, *handlers):
+    """An MP4 with nothing in its tracks."""
+    tracks = b"".join(b"\0\0\0\x21hdlr" + bytes(8) + kind + bytes(13) for kind in handlers)
+    return b"\0\0\0\x14ftyp" + brand + b"\0\0\2\0" + brand + tracks
 
 
 def clean(content):
@@ -38,9 +46,14 @@ class TestSort:
             (b"\xff\xfb\x90\0", sniffing.MP3),
             (b"OggS\0\2", sniffing.OGG),
             (b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x82\x84webm", sniffing.WEBM),
+            (film(b"M4A ", b"soun"), sniffing.M4A),
+            (film(b"mp42", b"soun", b"mdta"), sniffing.M4A),
             (b"%PDF-1.7\n", sniffing.PDF),
             ("订单 GW1002\n".encode(), sniffing.TEXT),
             (b"<script>alert(1)</script>", sniffing.TEXT),
+            *((text.encode(code), sniffing.TEXT) for text in CHINESE for code in IN_CHINA),
+            ("Größe\n".encode("utf-16"), sniffing.TEXT),
+            ("Größe\n".encode("utf-8-sig"), sniffing.TEXT),
         ],
     )
     def test_others_too(self, content, sort):
@@ -49,10 +62,17 @@ class TestSort:
     @pytest.mark.parametrize(
         "content",
         [b"MZ\x90\0", b"\x7fELF\2", b"PK\3\4", b"RIFF\0\0\0\0AVI ", b"\x1a\x45\xdf\xa3matroska",
-         b"caf\xe9", b"BM\x36\0"],
+         b"caf\xe9", b"BM\x36\0", film(b"isom", b"soun", b"vide"), film(b"heic", b"pict"),
+         film(b"M4A "), b"\xff\xfe\0\0", b"\xff\xfea", "订单\x01号码".encode("gbk"),
+         "Grüße aus Köln, schöne Straße".encode("cp1252"), "Привет, где заказ?".encode("cp1251"),
+         "ご注文はどこですか".encode("shift-jis")],
     )  # fmt: skip
     def test_nothing_else_is_taken(self, content):
         assert sniffing.sort_of(content) is None
+
+    @pytest.mark.parametrize("text", CHINESE)
+    def test_a_text_is_kept_in_utf_8(self, text):
+        assert {sniffing.in_utf8(text.encode(code)).decode() for code in IN_CHINA} == {text}
 
 
 class TestClean:
