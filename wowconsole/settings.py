@@ -372,6 +372,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",  # from a package: nothing is fetched from elsewhere
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
+        "DraftKindEnum": "dialogues.models.DraftKind",
         "IndexStateEnum": "knowledge.models.IndexState",
         "JobStateEnum": "knowledge.models.JobState",
         "SubagentStateEnum": "dialogues.models.SubagentState",
