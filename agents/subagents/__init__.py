@@ -44,6 +44,10 @@ class TryAgain(Exception):
         self.seconds = seconds  # None: the usual back-off
 
 
+class Overtaken(Exception):
+    """Somebody has said something that was not taken yet; nothing was stored."""
+
+
 class GaveUp(Exception):
     """It can't be done, and trying again would not help. The message is for people."""
 
@@ -113,15 +117,18 @@ class Work(Protocol):
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
         paid: Decimal = Decimal(0),
+        heard: int | None = None,
     ) -> None:
         """Store at once, in one transaction, where the work stands and what was said.
 
         Args:
+            heard: the callee's last line that was taken, by its number, where a later one matters.
             progress: in words for the customer, who is shown it.
             tokens: of prompts and completions, that came on top; the release's model has prices.
             paid: dollars for tools, that came on top.
 
         Raises:
+            Overtaken: there is a later line of the callee than `heard`.
             Exception: the job is no longer this process's; let it pass.
         """
 

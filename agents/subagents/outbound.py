@@ -8,6 +8,7 @@ which it was. Every exchange is stored as it happens: another process goes on fr
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from agents.subagents import (
     Data,
     GaveUp,
     Outcome,
+    Overtaken,
     Said,
     SubAgent,
     TryAgain,
@@ -28,6 +30,7 @@ from agents.subagents import (
     flow,
     register,
     reporting,
+    taking,
 )
 from agents.subagents.cards import CARD, Card, blanks, fill, read_card
 from agents.subagents.flow import Move, State
@@ -38,6 +41,7 @@ CALL = "outbound_call"
 HEAR_SECONDS = 60.0  # of silence on a spoken line; who types is given longer by their line
 TIMEOUT_SECONDS = 6 * 3600
 REDIAL_SECONDS = 300.0
+UNWANTED = "They may not want to be called again. Please decide."
 
 
 async def call(work: Work) -> Outcome:
@@ -116,19 +120,25 @@ async def _lead(work: Work, card: Card, state: State, line: Transport) -> Outcom
         await _speak_again(work, card, state, line)
     while not state.over:
         if not state.awaiting:
-            await _speak(work, card, state, line)
+            state = await _speak(work, card, state, line)
         else:
             await _listen(work, card, state, line)
     await line.hang_up()
-    if state.ended == flow.CALL_BACK and work.attempt < work.most_attempts:
+    if _calls_back(work, state):
         await _keep(work, _anew(state), Said("note", "They asked to be called back."))
         raise TryAgain(f"{card.whom} asked to be called back.", seconds=REDIAL_SECONDS)
     return await _outcome(card, state, work.lines)
 
 
+def _calls_back(work: Work, state: State) -> bool:
+    """Say whether to call again, as they asked; in doubt whether they want that, not."""
+    wanted = state.ended == flow.CALL_BACK and not state.unwanted
+    return wanted and work.attempt < work.most_attempts
+
+
 def _anew(state: State) -> State:
     """Return the state for another try: what is known stays known."""
-    return State(facts=state.facts, asked={}, offered=state.offered)
+    return State(facts=state.facts, offered=state.offered, heard=state.heard)
 
 
 async def _unanswered(
@@ -148,21 +158,33 @@ async def _unanswered(
     return await _outcome(card, state, work.lines)
 
 
-async def _speak(work: Work, card: Card, state: State, line: Transport) -> None:
-    """Choose, word, store and say one move. Stored first: what is said stands in the log."""
+async def _speak(work: Work, card: Card, state: State, line: Transport) -> State:
+    """Choose, word, store and say one move. Stored first: what is said stands in the log.
+
+    Returns where the call stands: with a line that came in while this one was worded, it stands
+    where it stood, and that line is to be heard before anything is said.
+    """
+    before = deepcopy(state)
     move = flow.next_move(card, state)
     words = await words_for(work, card, state, move, by_voice=not line.outlives_process)
     _believe(work, card, state, words.facts)
-    if move.kind not in ("greet", "confirm", "sorry") and _is_settled(card, state, move):
+    if move.kind in ("ask", "ask_again") and move.about in state.facts:
         await _keep(work, state, tokens=words.tokens)
-        return  # the model heard what the readers missed: this need not be asked
+        return state  # the model heard what the readers missed: this need not be asked
     flow.note_said(state, move)
     said = Said("agent", words.say, words.data | {"move": move.kind, "about": move.about})
-    await _keep(work, state, said, progress=_progress(card, move), tokens=words.tokens)
+    progress = _progress(card, move)
+    try:
+        await _keep(work, state, said, progress=progress, tokens=words.tokens, heard=state.heard)
+    except Overtaken:
+        before.awaiting, before.withheld = True, state.withheld
+        await _keep(work, before, tokens=words.tokens)
+        return before
     spoken = await line.say(words.say)
     if spoken.interrupted:
         flow.note_cut_off(state, move, len(spoken.said) / max(len(words.say), 1))
         await _keep(work, state, Said("note", f"Interrupted after: {spoken.said}"))
+    return state
 
 
 async def _speak_again(work: Work, card: Card, state: State, line: Transport) -> None:
@@ -175,15 +197,13 @@ async def _speak_again(work: Work, card: Card, state: State, line: Transport) ->
 
 
 def _believe(work: Work, card: Card, state: State, claimed: Data) -> None:
+    """Take what the model heard in the callee's last words, unless they answer a reading back."""
     heard = [line for line in work.lines if line.speaker == "callee"]
-    if heard and claimed:
-        last = heard[-1]
-        today = timezone.localdate()
-        flow.accept(card, state, claimed, last.text, line=last.number, today=today)
-
-
-def _is_settled(card: Card, state: State, move: Move) -> bool:
-    return card.fact(move.about) is not None and move.about in state.facts
+    if not heard or not claimed or state.last.kind == "confirm":
+        return
+    last, today = heard[-1], timezone.localdate()
+    if last.data.get("confidence", 1.0) >= taking.CLEAR:
+        taking.accept(card, state, claimed, last.text, line=last.number, today=today)
 
 
 def _progress(card: Card, move: Move) -> str | None:
@@ -193,13 +213,16 @@ def _progress(card: Card, move: Move) -> str | None:
 
 
 async def _listen(work: Work, card: Card, state: State, line: Transport) -> None:
-    heard = await line.hear(HEAR_SECONDS)
-    new = _heard_line(heard)
+    heard = await line.hear(HEAR_SECONDS, state.heard)
+    new = [] if heard.number else [_heard_line(heard)]
     number = heard.number or (work.lines[-1].number if work.lines else 0) + 1
-    flow.take(card, state, heard, line=number, today=timezone.localdate())
+    was_unwanted = state.unwanted
+    taking.take(card, state, heard, line=number, today=timezone.localdate())
     if state.ended == flow.NEVER and not await line.never_again(heard.text):
-        state.ended = flow.REFUSED  # nothing to promise: this address stays
-    await _keep(work, state, *([] if heard.number else [new]))
+        state.ended, state.unwanted = flow.REFUSED, True  # nothing to promise: no list knows them
+    if state.unwanted and not was_unwanted:
+        new.append(Said("note", UNWANTED))
+    await _keep(work, state, *new)
     if heard.number:  # the line stored it; this process is to know it too
         work.lines.append(Said("callee", heard.text, {}, heard.number))
 
@@ -219,9 +242,10 @@ async def _keep(
     *lines: Said,
     progress: str | None = None,
     tokens: tuple[int, int] = (0, 0),
+    heard: int | None = None,
 ) -> None:
     memory = work.memory | {"state": state.as_dict()}
-    await work.keep(memory=memory, lines=lines, progress=progress, tokens=tokens)
+    await work.keep(memory=memory, lines=lines, progress=progress, tokens=tokens, heard=heard)
 
 
 async def _outcome(card: Card, state: State, lines: list[Said]) -> Outcome:

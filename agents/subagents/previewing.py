@@ -30,7 +30,7 @@ def _straight(card: Card) -> list[Step]:
     for fact in card.facts:
         when = f"Asks for {fact.name.replace('_', ' ')}"
         steps.append(Step(when, _say(card, state, Move("ask", fact.name))))
-        state.facts[fact.name] = {"value": None, "said": HEARD, "line": 0}
+        state.facts[fact.name] = {"value": HEARD, "said": HEARD, "line": 0}
     steps.append(Step("Reads back", _say(card, state, Move("confirm"))))
     return [*steps, Step("Last", _say(card, state, Move("goodbye")))]
 
@@ -45,7 +45,9 @@ def _besides(card: Card) -> list[Step]:
     first = card.facts[0].name
     turns = [
         ("If that was no answer", Move("ask_again", first)),
+        ("If they say no to the name", Move("whom")),
         ("If they ask who calls", Move("explain", first)),
+        ("If they ask for a moment", Move("wait", first)),
         ("If they are angry", Move("calm", first)),
         ("If they are silent", Move("still_there", first)),
         *(

@@ -56,6 +56,7 @@ _WHY = {
     "voicemail": "did not answer; a message was left",
     "too_long": "did not answer the questions",
     "nothing_found": "could not say",
+    "disputed": "took back what they had said",
 }
 
 
@@ -63,8 +64,10 @@ def summary(card: Card, state: State, found: str) -> str:
     """Say in one sentence what came of the call, in no model's words."""
     if not state.facts:
         return f"{card.whom} {_WHY.get(found, 'was called')}."
-    told = f"{card.whom} answered {_answers(card, state)}."
-    return told if found == "goal_reached" else f"{told} More could not be found out."
+    told = f"{card.whom} answered {_answers(card, state)}"
+    told += "." if state.agreed else ", but did not confirm it: it is not certain."
+    is_all = all(fact.name in state.facts for fact in card.required)
+    return told if is_all else f"{told} More could not be found out."
 
 
 def _answers(card: Card, state: State) -> str:
@@ -78,8 +81,9 @@ def _answers(card: Card, state: State) -> str:
 
 
 def tell(result: Data) -> Data:
-    """Return what the agent and the customer read of a result."""
+    """Return what the agent and the customer read of a result: as facts, what was agreed to."""
     if "summary" not in result:
         return result
-    facts = {name: fact["said"] for name, fact in result["facts"].items()}
+    agreed = result["facts"] if result["commitment"] else {}
+    facts = {name: fact["said"] for name, fact in agreed.items()}
     return {"outcome": result["outcome"], "summary": result["summary"], "facts": facts}

@@ -31,7 +31,7 @@ JUDGEMENT = {
     "required": ["points", "reason"],
     "additionalProperties": False,
 }
-_GOALS = {"goal_reached": 1.0, "partly": 0.4}
+_GOALS = {"goal_reached": 1.0, "partly": 0.4, "unconfirmed": 0.2}
 
 Mark = tuple[float, str, str]  # share of the weight, evidence, who judged
 
@@ -62,8 +62,6 @@ def score(card: Card, state: State, lines: Sequence[Said]) -> dict[str, Any]:
 def _goal(card: Card, state: State) -> Mark:
     outcome = flow.outcome_of(card, state)
     share = _GOALS.get(outcome, 0.0)
-    if share == 1.0 and not state.agreed:
-        return 0.75, "All that is required was said, and not agreed to when read back", "rules"
     evidence = outcome.replace("_", " ").capitalize()
     if state.agreed:
         evidence += f", agreed to in line {state.commitment['line']}"

@@ -157,7 +157,7 @@ class SipTransport:
     async def say(self, text: str) -> Spoken:
         return await self.talk.say(text) if self.talk else Spoken("")
 
-    async def hear(self, seconds: float) -> Heard:
+    async def hear(self, seconds: float, after: int = 0) -> Heard:
         assert self.talk is not None  # noqa: S101 (nobody hears before the line is open)
         return await self.talk.hear(seconds)
 

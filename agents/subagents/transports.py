@@ -71,8 +71,12 @@ class Transport(Protocol):
     async def say(self, text: str) -> Spoken:
         """Speak; return when it is said, or was interrupted."""
 
-    async def hear(self, seconds: float) -> Heard:
-        """Wait for words; SILENCE when none come for so long."""
+    async def hear(self, seconds: float, after: int = 0) -> Heard:
+        """Wait for words; SILENCE when none come for so long.
+
+        Args:
+            after: the number of the callee's last line that was taken, where the line stores them.
+        """
 
     async def never_again(self, words: str) -> bool:
         """Have this address never called again, as these words want.
@@ -115,7 +119,10 @@ class Mailbox(Protocol):
     """A stored call over text: what TextTransport speaks through."""
 
     async def dial(self) -> tuple[str, float]:
-        """Return dialled, answered or ended, and the seconds since dialling; once per job."""
+        """Return dialled, answered, declined or ended, and the seconds since dialling.
+
+        An attempt dials once.
+        """
 
     async def typed(self, after: int) -> Sequence[Said]:
         """Return what the callee has typed with a higher number."""
@@ -142,7 +149,7 @@ class TextTransport:
 
     async def open(self) -> Opened:
         state, seconds = await self.mailbox.dial()
-        if state == "ended" and not self.work.lines:
+        if state == "declined":
             return Opened.BUSY
         if state != "dialled":
             return Opened.ANSWERED
@@ -155,11 +162,10 @@ class TextTransport:
         """Their page shows the transcript: it is said."""
         return Spoken(text)
 
-    async def hear(self, seconds: float) -> Heard:
+    async def hear(self, seconds: float, after: int = 0) -> Heard:
         """Wait longer than on a spoken line: typing takes time, and nobody holds a phone."""
         seconds *= TYPING
-        spoken = [line.number for line in self.work.lines if line.speaker == "agent"]
-        lines = await self.mailbox.typed(max(spoken, default=0))
+        lines = await self.mailbox.typed(after)
         if lines:
             text = " ".join(line.text for line in lines)
             return Heard(Ear.SPEECH, text, number=lines[-1].number)
@@ -238,7 +244,7 @@ class LocalTransport:
         await self.to_callee.put(text)
         return Spoken(text)
 
-    async def hear(self, seconds: float) -> Heard:
+    async def hear(self, seconds: float, after: int = 0) -> Heard:
         try:
             words = await asyncio.wait_for(self.to_agent.get(), min(seconds, self.patience))
         except TimeoutError:

@@ -23,6 +23,7 @@ from agents.prompting import Line
 from agents.subagents import Said, Work
 from agents.subagents.cards import Card
 from agents.subagents.flow import Move, State
+from agents.subagents.values import in_words
 from knowledge.quantities import plain, quantities
 
 MODEL, TEMPLATE = "model", "template"
@@ -84,9 +85,12 @@ def _render(part: str, context: dict[str, Any]) -> str:
 
 
 def known(card: Card, state: State) -> str:
-    """Return the facts obtained, in the callee's own words, to be read back."""
-    named = [(fact.name.replace("_", " "), state.facts.get(fact.name)) for fact in card.facts]
-    return "; ".join(f"{name}: {fact['said'].rstrip('.。!！ ')}" for name, fact in named if fact)
+    """Return the facts obtained, as they were read, to be read back: so they can be denied."""
+    return "; ".join(
+        f"{fact.name.replace('_', ' ')}: {in_words(fact.kind, value, card.language)}"
+        for fact in card.facts
+        if (value := state.facts.get(fact.name, {}).get("value")) is not None
+    )
 
 
 async def words_for(

@@ -19,9 +19,10 @@ from django.utils import timezone
 
 from agents.cleaning import storable
 from agents.masking import masked
-from agents.subagents import Outcome, Parked, Said, TryAgain
+from agents.subagents import Outcome, Overtaken, Parked, Said, TryAgain
 from dialogues.jobs.delegating import announce, send_soon
 from dialogues.models import (
+    CallLink,
     Control,
     Conversation,
     Speaker,
@@ -47,19 +48,21 @@ def claim(job_pk: int) -> SubagentJob | None:
     Going on after a wait is no new attempt; going on after a dead process is.
     """
     now = timezone.now()
-    waited = SubagentJob.objects.filter(pk=job_pk, state=SubagentState.WAITING).exists()
+    state = SubagentJob.objects.filter(pk=job_pk).values_list("state", flat=True).first()
     claimed = (
         SubagentJob.objects.due()
-        .filter(pk=job_pk, deadline__gt=now)
+        .filter(pk=job_pk, state=state, deadline__gt=now)
         .update(
             state=SubagentState.RUNNING,
             owner=uuid4(),
             leased_until=lease(),
-            attempts=F("attempts") + (0 if waited else 1),
+            attempts=F("attempts") + (0 if state == SubagentState.WAITING else 1),
             started_at=Coalesce(F("started_at"), Value(now)),
             due_at=F("deadline"),  # somebody who acts from now on brings it forward: see park
         )
     )
+    if claimed and state == SubagentState.QUEUED:
+        CallLink.objects.filter(job=job_pk).dial_again()
     parts = ("conversation__scene", "conversation__release__version", "release__version")
     return SubagentJob.objects.select_related(*parts).get(pk=job_pk) if claimed else None
 
@@ -90,8 +93,18 @@ def keep(
     progress: str | None,
     tokens: tuple[int, int],
     cost: Decimal = Decimal(0),
+    heard: int | None = None,
 ) -> list[Said]:
+    """Store where a job stands and what was said.
+
+    Raises:
+        LostJob: it is not ours any more.
+        Overtaken: the callee has said more than was `heard`.
+    """
     row = ours(job)
+    said = row.lines.filter(speaker=Speaker.CALLEE)
+    if heard is not None and said.filter(number__gt=heard).exists():
+        raise Overtaken
     stored = add_lines(row, lines)
     news = progress is not None and progress != row.progress
     row.memory, row.progress = storable(memory), (progress or row.progress)[:300]

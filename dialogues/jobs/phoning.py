@@ -27,7 +27,9 @@ class StoredCall:
     async def dial(self) -> tuple[str, float]:
         """Return the state of the call, which begins with the first look, and its age in s."""
         link = await sync_to_async(self._dial)()
-        return link.state, (timezone.now() - link.dialled_at).total_seconds()
+        is_declined = link.state == "ended" and not link.answered_at
+        state = "declined" if is_declined else link.state
+        return state, (timezone.now() - link.dialled_at).total_seconds()
 
     def _dial(self) -> CallLink:
         job = SubagentJob.objects.get(public_id=self.job_id)

@@ -112,6 +112,7 @@ class TrialWork:
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
         paid: Decimal = Decimal(0),
+        heard: int | None = None,
     ) -> None:
         """Store where the call stands; what it costs is no conversation's, so it is not added up.
 

@@ -77,15 +77,17 @@ class JobWork:
         progress: str | None = None,
         tokens: tuple[int, int] = (0, 0),
         paid: Decimal = Decimal(0),
+        heard: int | None = None,
     ) -> None:
         """Store where the work stands, as agents.subagents.Work says.
 
         Raises:
             LostJob: it is not ours any more.
+            Overtaken: the callee has said more than was `heard`.
         """
         cost = paid + (cost_of(self.release.version, *tokens) if self.release else 0)
         keep = sync_to_async(leasing.keep)
-        stored = await keep(self.row, memory, lines, progress, tokens, cost)
+        stored = await keep(self.row, memory, lines, progress, tokens, cost, heard)
         self.lines.extend(stored)
 
 

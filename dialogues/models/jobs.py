@@ -199,11 +199,20 @@ class SubagentLine(models.Model):
         return f"{self.number} {self.speaker}: {self.text[:60]}"
 
 
+class CallLinkQuerySet(models.QuerySet["CallLink"]):
+    def dial_again(self) -> None:
+        """Let calls that have ended ring anew: the same link, for whoever answers first now."""
+        ended = self.exclude(ended_at=None)
+        now, nobody = timezone.now(), {"callee_sha256": "", "answered_at": None}
+        ended.update(dialled_at=now, ended_at=None, ended_by="", **nobody)
+
+
 class CallLink(models.Model):
     """A call over text: the callee opens a link, answers, and types until somebody hangs up.
 
     The first who answers is the callee: their browser keeps a secret of which the SHA-256
-    stands here. The link itself is signed, not stored.
+    stands here. The link itself is signed, not stored. An ended call rings again with the
+    next attempt of its job, if there is one.
     """
 
     job = models.OneToOneField(SubagentJob, on_delete=models.CASCADE, related_name="link")
@@ -212,6 +221,8 @@ class CallLink(models.Model):
     answered_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     ended_by = models.CharField(max_length=6, choices=Speaker, blank=True)
+
+    objects = CallLinkQuerySet.as_manager()
 
     class Meta:
         constraints = [

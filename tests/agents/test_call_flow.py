@@ -9,7 +9,17 @@ from uuid import uuid4
 import pytest
 from django.test import SimpleTestCase
 
-from agents.subagents import REGISTRY, GaveUp, Said, TryAgain, cards, flow, intents, outbound
+from agents.subagents import (
+    REGISTRY,
+    GaveUp,
+    Said,
+    TryAgain,
+    cards,
+    flow,
+    intents,
+    outbound,
+    taking,
+)
 from agents.subagents.callees import Temper, make_sheet
 from agents.subagents.cards import Fact, fill, read_card
 from agents.subagents.flow import Move, State
@@ -50,7 +60,7 @@ class MemoryWork:
     async def money_left(self):
         return None
 
-    async def keep(self, *, memory, lines=(), progress=None, tokens=(0, 0)):
+    async def keep(self, *, memory, lines=(), progress=None, tokens=(0, 0), heard=None):
         self.memory = json.loads(json.dumps(memory))  # what can't be stored fails here
         for line in lines:
             self.lines.append(Said(line.speaker, line.text, line.data, len(self.lines) + 1))
@@ -71,7 +81,7 @@ class ReaderTests(SimpleTestCase):
             assert reading.said == said
 
     def test_durations_in_seconds_and_of_a_range_the_longest(self):
-        self.check("duration", "About 25 minutes.", 1500, "25 minutes")
+        self.check("duration", "About 25 minutes.", 1500, "About 25 minutes.")
         self.check("duration", "15 to 20 minutes", 1200, "15 to 20 minutes")
         self.check("duration", "大概30分钟", 1800)
         self.check("duration", "Soon.", None)
@@ -98,8 +108,7 @@ class ReaderTests(SimpleTestCase):
         self.check("date", "明天", "2026-03-05")
         self.check("date", "30 February", None)
 
-    def test_yes_and_no_by_the_first_clause(self):
-        self.check("yes_no", "Yes, but not today", True, "Yes")
+    def test_yes_and_no(self):
         self.check("yes_no", "No problem!", True)
         self.check("yes_no", "Unfortunately we can't", False)
         self.check("yes_no", "没有", False)
@@ -138,7 +147,7 @@ class IntentTests(SimpleTestCase):
             "Wrong number, and do not ring here any more": intents.NEVER,
             "不要再打了": intents.NEVER,
             "以后别给我打电话": intents.NEVER,
-            "Don't call me again before noon": intents.BUSY,
+            "Don't call me again before noon": intents.UNWANTED,
             "Don't call the kitchen again": "",
             "How dare you": intents.ANGRY,
             "您打错了": intents.WRONG_NUMBER,
@@ -253,7 +262,7 @@ class FlowTests(SimpleTestCase):
         self.card, self.state = read_card(CARD), State()
 
     def hear(self, text, ear=Ear.SPEECH):
-        return flow.take(self.card, self.state, Heard(ear, text), line=9, today=TODAY)
+        return taking.take(self.card, self.state, Heard(ear, text), line=9, today=TODAY)
 
     def say(self):
         move = flow.next_move(self.card, self.state)
@@ -323,12 +332,12 @@ class FlowTests(SimpleTestCase):
         self.hear("20 minutes, bye")
         self.hear("", Ear.HUNG_UP)
         assert self.state.over
-        assert flow.outcome_of(self.card, self.state) == "partly"
+        assert flow.outcome_of(self.card, self.state) == "unconfirmed"
 
     def test_the_model_is_believed_only_where_the_callee_said_it(self):
         claims = {"ready_in": "20 minutes", "replace": "yes", "other": "x"}
         heard = "It will be 20 minutes from now"
-        taken = flow.accept(self.card, self.state, claims, heard, line=2, today=TODAY)
+        taken = taking.accept(self.card, self.state, claims, heard, line=2, today=TODAY)
         assert taken == ["ready_in"]
 
 
@@ -430,7 +439,7 @@ class InterruptingLine:
         self.said.append(text)
         return Spoken(text[:12], interrupted=len(self.said) == 1)
 
-    async def hear(self, seconds):
+    async def hear(self, seconds, after=0):
         return Heard(Ear.SPEECH, "You have the wrong number", confidence=0.8)
 
     async def hang_up(self):

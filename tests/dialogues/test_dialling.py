@@ -72,7 +72,7 @@ class TextCallTests(CallMixin, TestCase):
         event = self.job.conversation.events.last()
         assert event.data["result"]["summary"] == (
             "Bangkok Corner answered “25 minutes” to “In how many minutes will the order be "
-            "ready?” and “Yes” to “Can you replace a missing dish?”."
+            "ready?” and “Yes, we can” to “Can you replace a missing dish?”."
         )
 
     def test_opening_the_link_is_not_answering(self):
