@@ -132,7 +132,8 @@ def is_retold(turn: Turn) -> bool:
 def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     """Return the call that the customer was asked about and whether they agree, if they said so.
 
-    That is where all they wrote after the question is a yes, or all of it a no.
+    That is where all they wrote after the question is a yes, or all of it a no. A yes with a file
+    is none: what the file says is to be looked at before anything is done.
 
     The question stands while turns only tell what jobs brought. Not where the customer wrote
     while it was still being worded, or stopped what followed their yes; nor where a person has
@@ -153,7 +154,9 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
         return None  # it came before the question, or was answered with something else
     texts = list(said.values_list("text", flat=True))
     call = Call(**asking.output["pending"])
-    agreed, declined = all(says_yes(text, call) for text in texts), all(map(says_no, texts))
+    brings_files = said.filter(data__has_key="attachments").exists()
+    agreed = not brings_files and all(says_yes(text, call) for text in texts)
+    declined = all(map(says_no, texts))
     if not texts or agreed == declined or _is_void(question, messages):
         return None
     return call, agreed

@@ -1,15 +1,18 @@
 """Nothing that can't be undone happens before the customer has said yes to it."""
 
 import asyncio
+from functools import partial
 from time import perf_counter
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.test import SimpleTestCase, TestCase
 
 from agents.confirming import LEFT, Call, says_no, says_yes
 from dialogues import answering, services, tracing
 from dialogues.chat import stopping
 from dialogues.models import EventKind, Role, Turn
+from dialogues.senses import attaching
 from tests.dialogues.test_answering import ORDER_ID, make_talk, texts
 from tests.engine import EngineMixin, calls, says
 from tests.factories import make_tool, make_user, say
@@ -107,6 +110,32 @@ class ConfirmationTests(EngineMixin, TestCase):
         self.engine.will(CANCEL)
         await self.says(conversation, "hm")
         assert (await sync_to_async(texts)(conversation))[-1] == QUESTION
+        assert self.shop.requests == []
+
+    async def sends_a_file(self, conversation, text):
+        """Write a word and send a note with it that nobody reads in time."""
+        memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+        self.enterContext(self.settings(STORAGES=settings.STORAGES | {"default": memory}))
+        self.enterContext(self.settings(LOOK_WAIT_SECONDS=0))
+        upload = partial(attaching.upload, conversation=conversation, name="note.txt")
+        note = await sync_to_async(upload)(content=b"But only the second cup")
+        send = partial(services.say, conversation=conversation, attachments=[note.public_id])
+        await sync_to_async(send)(text=text, client_id=text)
+        await answering.answer_conversation(conversation.pk)
+
+    async def test_a_yes_with_a_file_is_none_before_the_file_is_looked_at(self):
+        conversation = await self.asked()
+        self.engine.will(CANCEL)
+        await self.sends_a_file(conversation, "Yes")
+        assert self.shop.requests == []
+        assert (await sync_to_async(texts)(conversation))[-1] == QUESTION
+        await self.says(conversation, "Yes")
+        assert [asked[1] for asked in self.shop.requests] == ["/orders/GW1001/"]
+
+    async def test_a_no_with_a_file_is_a_no(self):
+        conversation = await self.asked()
+        await self.sends_a_file(conversation, "No")
+        assert (await sync_to_async(texts)(conversation))[-1] == LEFT
         assert self.shop.requests == []
 
     async def test_yes_and_something_else_at_once_is_no_yes(self):
