@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from agents.subagents import REGISTRY
-from dialogues.models import SubagentJob, SubagentState
+from agents.subagents.values import in_words
+from dialogues.models import SubagentChange, SubagentJob, SubagentState
 
 HOP_MS = 150  # the budget between a delegation and a worker's taking it up
 BYS = {"model": "the model's words", "template": "the template's words"}
@@ -19,6 +21,16 @@ class FoundFact:
     said: str
     value: str
     line: int
+
+
+@dataclass(slots=True)
+class State:
+    """A state that the job was in, perhaps several times: each exchange has it run and wait."""
+
+    label: str
+    detail: str
+    at: datetime
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -53,9 +65,9 @@ def shown(job: SubagentJob) -> dict[str, Any]:
     """Return what a job's page shows beside its row, in two queries."""
     changes = list(job.changes.all())
     return {
-        "changes": changes,
+        "states": _states(changes),
         "lines": [_line(line) for line in job.lines.all()],
-        "facts": _facts(job.result.get("facts") or {}),
+        "facts": _facts(job),
         "plain": "" if "summary" in job.result else _pretty(job.result),
         "asked": _pretty(job.arguments),
         "score": job.report.get("score"),
@@ -81,12 +93,32 @@ def _shown_line(number: int, speaker: str, text: str, at: Any, data: dict[str, A
     return ShownLine(number, speaker, text, at, note)
 
 
-def _facts(facts: dict[str, Any]) -> list[FoundFact]:
+def _facts(job: SubagentJob) -> list[FoundFact]:
+    card = job.memory.get("card", {})
+    kinds = {fact["name"]: fact["kind"] for fact in card.get("facts", [])}
     found = [
-        FoundFact(name.replace("_", " "), fact["said"], json.dumps(fact["value"]), fact["line"])
-        for name, fact in facts.items()
+        FoundFact(
+            name.replace("_", " "),
+            fact["said"],
+            in_words(kinds.get(name, ""), fact["value"]),
+            fact["line"],
+        )
+        for name, fact in (job.result.get("facts") or {}).items()
     ]
     return sorted(found, key=lambda fact: fact.line)
+
+
+def _states(changes: list[SubagentChange]) -> list[State]:
+    """Return the states in their order; one that comes back as the last but one was is counted."""
+    states: list[State] = []
+    for change in changes:
+        label = change.get_state_display()
+        same = [row for row in states[-2:] if (row.label, row.detail) == (label, change.detail)]
+        if same:
+            same[0].times += 1
+        else:
+            states.append(State(label, change.detail, change.at))
+    return states
 
 
 def _span(ms: int) -> str:

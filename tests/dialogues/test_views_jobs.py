@@ -80,6 +80,19 @@ class PageTests(TestCase):
             self.assertContains(response, text)
         self.assertNotContains(response, "Cancel</button>")
 
+    def test_what_was_read_has_its_unit_and_what_comes_again_is_counted(self):
+        plan = make_plan(name="call_shop", addresses={"*": "link:"})
+        job = do(make_job(self.conversation, plan.name, key="c", order_id="GW1003"))
+        secret = dialling.answer(job.link)
+        for text in ("Hello?", "90 minutes", "Yes", "Right"):
+            job = do(job)
+            dialling.type_line(job.link, secret=secret, text=text, client_id=text)
+        job = do(job)
+        response = self.client.get(job.get_absolute_url())
+        self.assertContains(response, "<td>1 hour 30 minutes</td>")
+        self.assertContains(response, "Waiting for somebody, 3 times from")
+        assert len(response.context["states"]) == job.changes.count() - 4
+
     def test_a_call_that_waits_shows_its_link_to_who_may_act(self):
         plan = make_plan(name="call_shop", addresses={"*": "link:"})
         job = do(make_job(self.conversation, plan.name, key="c", order_id="GW1003"))
