@@ -9,8 +9,10 @@ import base64
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from math import dist
 from typing import TYPE_CHECKING, Any, cast
 
 import jsonschema
@@ -57,8 +59,8 @@ class Evidence:
     """What was made out in a picture. All words in it are data from outside.
 
     `item` and `damage` are None where nobody could tell. `confidence` is 0 to 1: the
-    model's own, or the mean score of the characters read. `signs` are why the picture may
-    have been tampered with. `by` is "ocr" or the model's name.
+    model's own, or the mean score of the lines found, with 0 for what was not read of them.
+    `signs` are why the picture may have been tampered with. `by` is "ocr" or the model's name.
     """
 
     text: str
@@ -130,12 +132,18 @@ def read(picture: bytes) -> Evidence:
     """Return the words of a picture, in reading order; what it is of stays unknown."""
     with _reading:
         found: Any = _reader()(picture)
-    lines = list(zip(found.txts or (), found.scores or (), strict=True))
-    sure = [(text, score) for text, score in lines if score >= LEAST_SCORE and text.strip()]
-    letters = sum(len(text) for text, _ in lines) or 1
-    confidence = sum(len(text) * score for text, score in sure) / letters
-    text = storable("\n".join(text for text, _ in sure))[:LONGEST_TEXT]
+    texts, scores = found.txts or (), found.scores or ()
+    sizes = [_size_of(box) for box in found.boxes] if texts else []
+    lines = list(zip(texts, scores, sizes, strict=True))
+    sure = [line for line in lines if line[1] >= LEAST_SCORE]
+    confidence = sum(score * size for _, score, size in sure) / (sum(sizes) or 1)
+    text = storable("\n".join(text for text, _, _ in sure))[:LONGEST_TEXT]
     return Evidence(text, None, None, round(float(confidence), 2), [], "ocr")
+
+
+def _size_of(box: Sequence[Sequence[float]]) -> float:
+    """Return the area of a line by its corners: one that is blurred is read as fewer letters."""
+    return dist(box[0], box[1]) * dist(box[1], box[2])
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +151,8 @@ def _reader() -> "RapidOCR":
     """Load the recogniser once per process: 0.8 s, and about 350 MB stay."""
     from rapidocr import RapidOCR
 
-    quiet = {"Global.log_level": "error"}
+    # Lines that were found and can't be read are told too: they say how much is missing.
+    quiet = {"Global.log_level": "error", "Global.text_score": 0.0}
     # One thread: beside the engine, more of them only get in each other's way.
     threads = {
         f"EngineConfig.onnxruntime.{which}_op_num_threads": 1 for which in ("intra", "inter")

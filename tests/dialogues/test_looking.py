@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from unittest import mock
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from agents.screening import REMOVED
 from dialogues import answering, history, services, tracing
 from dialogues.models import Attachment, EventKind, Role, SubagentJob, SubagentState, Turn
 from dialogues.senses import attaching, looking, sensing, suspecting
+from dialogues.senses.sensing import ASK_AGAIN, advice_on
 from dialogues.tasks import do_job
 from tests.dialogues.calls import do, make_job
 from tests.dialogues.documents import INVOICE, lines_of, locked_pdf, scanned_pdf, text_pdf
@@ -59,6 +61,24 @@ class EvidenceTests(TestCase):
         assert Attachment.objects.get().evidence["by"] == "ocr"
         event = conversation.events.filter(kind=EventKind.JOB).last()
         assert "GW1002" in event.data["result"]["pictures"][0]["words_in_picture"]
+
+    def test_a_line_that_was_found_and_not_read_is_missed(self):
+        """As the recogniser told of a blurred receipt: text, score, width and height in pixels."""
+        lines = [
+            ("Reitt rer", 0.47, 264, 104),
+            ("Yard", 1.0, 71, 35),
+            ("Total $16.50", 1.0, 202, 57),
+        ]
+        boxes = [[(0, 0), (wide, 0), (wide, high), (0, high)] for _, _, wide, high in lines]
+        texts, scores = [line[0] for line in lines], [line[1] for line in lines]
+        told = SimpleNamespace(boxes=boxes, txts=texts, scores=scores)
+        with patch.object(seeing, "_reader", return_value=lambda picture: told):
+            found = seeing.read(b"").as_dict()
+        assert (found["text"], found["confidence"]) == ("Yard\nTotal $16.50", 0.34)
+        assert advice_on(found) == ASK_AGAIN
+
+    def test_the_recogniser_tells_of_such_lines(self):
+        assert seeing._reader().text_score == 0
 
     def test_what_a_photo_shows_stays_unknown(self):
         make_message(encoded(scenery()))
