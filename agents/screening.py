@@ -10,19 +10,32 @@ from collections.abc import Iterator
 from typing import Any
 
 REMOVED = "[removed: reads like an instruction]"
+# Orders to a model or about its prompt. What tells customers or staff something stays: "You are now
+# eligible", "Do not tell my wife", "Reply STOP only if you want to unsubscribe".
+_MODEL = r"(assistant|ai|chatbot|llm|(language|ai) model)"
 _ORDERS = re.compile(
-    r"(ignore|disregard|forget|override|bypass|skip)\b[^.!?\n]{0,40}"
-    r"\b(instruction|instructions|prompt|prompts|rule|rules|previous|above|prior|everything|guideline)"
-    r"|\b(system|developer) (prompt|message|instruction)"
-    r"|\b(new|updated|additional|secret) instructions?\b"
-    r"|\byou (are|act) (now|from now on)\b|\bfrom now on,? you\b|\bpretend (to be|you are|that)\b"
-    r"|\b(assistant|ai|model|chatbot|llm|agent[,:])[,:]? (must|should|please|has to|needs to)\b"
-    r"|\b(reply|respond|answer|output|tell the (user|customer))\b[^.!?\n]{0,30}"
-    r"\b(with|only|exactly|the following|verbatim|in base64)\b"
-    r"|\b(print|say|write|repeat)\b[^.!?\n]{0,30}\b(exactly|the following|verbatim|in base64)\b"
-    r"|\bdo not (tell|inform|mention)\b|\b(call|invoke|use|run) (the )?(tool|function)\b"
+    r"(?<!n't )(?<!not )(?<!never )\b(ignore|disregard|forget|override|bypass|skip)\b[^.!?\n]{0,40}"
+    r"\b(instructions?|prompts?|rules?|guidelines?)\b"
+    r"|\b(ignore|disregard|forget) (all|everything|anything)\b[^.!?\n]{0,30}"
+    r"\b(above|before|previous|prior|said|told)"
+    r"|\b(ignore|disregard|forget) (the )?(above|previous|prior)( (text|messages?))? and\b"
+    r"|\b(system|developer) (prompt|instruction)|\bsecret instructions?\b"
+    rf"|\b(new|updated|additional) (system )?instructions? (for|to) (the |you,? )?{_MODEL}\b"
+    rf"|\byou (are|act)( as)? (now|from now on)( an?| as an?| the)? (\w+ )?"
+    rf"({_MODEL}|dan|jailbroken|unrestricted|free (of|from))\b"
+    r"|\bfrom now on,? you( will| must| should| only){0,2} (answer|reply|respond|obey|speak|act)\b"
+    r"|\bpretend (to be|you are|that)\b"
+    rf"|\b{_MODEL}[,:]? (must|should|please|has to|needs to)\b|\bagent[,:] (please|you must)\b"
+    r"|\b(reply|respond|answer|output)( \w+){0,2} (verbatim|in base64|(with )?(only|exactly|nothing"
+    r" but) (the|with|this|:|\")|with the following)"
+    r"|\btell the (user|customer)\b[^.!?\n]{0,30}\b(only|exactly|the following|verbatim)\b"
+    r"|\b(print|say|write|repeat)\b[^.!?\n]{0,30}\b(exactly|the following (text|words|sentence)"
+    r"|verbatim|in base64)\b"
+    r"|\bdo not (tell|inform) (the )?(user|customer)|\bdo not mention\b[^.!?\n]{0,30}"
+    r"\bto (the )?(user|customer)"
+    r"|\b(call|invoke|run) (the )?(tool|function)\b|\buse the (tool|function) \w+_\w"
     r"|\[/?INST\]|###\s*(instruction|system|response)|<\/?(system|assistant|user)>"
-    r"|(忽略|无视|忘记|不要理会)[^。！？\n]{0,20}(指令|规则|提示|之前|以上|上面|前面)"
+    r"|(忽略|无视|忘记|不要理会)[^。！？\n]{0,20}(指令|规则|提示|之前的|以上|上面的|前面的)"
     r"|系统(提示|指令)|(从现在起|现在开始)[,，]?你|请?(回复|输出|告诉(用户|客户))[:：]",
     re.IGNORECASE,
 )
