@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from agents import proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
+from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
-from agents.promising import SENTENCE
 from agents.turning import Running, words_itself
 
 ANYTHING_ELSE = "What else can I do for you?"

@@ -12,8 +12,8 @@ from typing import Any
 
 from agents.actions import CLARIFY, CLOSE, REPLY, DialogueAction
 from agents.calling import failed
+from agents.clauses import SENTENCE
 from agents.models import Composition
-from agents.promising import SENTENCE
 from agents.prompting import Line, Rule
 from agents.screening import orders_in
 from knowledge.searching import CODE

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable
 
+from agents import boasting, languages
 from agents.addressing import names_any
-from agents.promising import CLAIMED, sentences
+from agents.clauses import sentences
+from agents.kinds import CLAIMED
 from knowledge.quantities import LARGE, PLAIN_WORDS
 
 _NUMBERS = rf"\d|[零一二三四五六七八九十两百千万半]|\b({'|'.join([*PLAIN_WORDS, *LARGE])})\b"
@@ -16,8 +18,9 @@ _END = re.compile(r"[.!?](?=\s)|[。！？；\n]")
 class Gate:
     """Feed it a reply as it is written; it returns what may be shown.
 
-    A sentence with a figure, a promise or an address waits for its end and is then checked by
-    `is_backed`; after one that has no source nothing more comes out. Other words pass at once.
+    A sentence with a figure, a promise, a deed of ours or an address, or in a language without
+    lists, waits for its end and is then checked by `is_backed`; after one that has no source
+    nothing more comes out. Other words pass at once.
     """
 
     def __init__(self, is_backed: Callable[[str], bool]) -> None:
@@ -42,4 +45,5 @@ class Gate:
 
 
 def _is_risky(text: str) -> bool:
-    return bool(_RISKY.search(text)) or names_any(text)
+    is_risky = _RISKY.search(text) or boasting.may_claim(text) or names_any(text)
+    return bool(is_risky) or languages.may_be_another(text)

@@ -7,7 +7,9 @@ from agents import (
     addressing,
     admitting,
     composing,
+    echoing,
     generating,
+    languages,
     parroting,
     promising,
     proposing,
@@ -21,6 +23,7 @@ from agents.prompting import Line, Rule
 from agents.sources import Grounds, Source, result_source, source
 from agents.turning import Running, told_of, with_sources
 
+UNLISTED = "not in English or Chinese: say a rule as it is written, or hand off"
 # What such a tool does is told by its result; many services take their questions as POST.
 _LOOKS = re.compile(
     r"(look|find|get|list|search|check|track|show|read|see|view|fetch|calc)[a-z]*(_|-|$)"
@@ -103,6 +106,8 @@ def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
     problems = _unsourced(turn, action, cited)
+    if not languages.is_listed(action.reply):
+        problems.append(UNLISTED)
     if len(action.reply) > generating.LONGEST_SAID:
         problems.append(generating.TOO_LONG)
     if admitting.asks_nothing(turn, action):
@@ -148,19 +153,31 @@ def _unsourced(turn: Running, action: DialogueAction, rules: list[Rule]) -> list
 
 
 def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Grounds:
-    told: list[Source] = []
-    staff: list[Source] = []
-    said: list[Source] = []
+    grounds = Grounds(hands_over=action.name == HANDOFF, offers=_offers(turn))
+    grounds.rules.extend(source(f"{rule.condition}. {rule.content}") for rule in rules)
     for line in turn.lines:
         if line.role == "tool":
-            # What a refusal, the customer's own file or a summary of the talk says may be
-            # repeated, but proves no deed.
-            proves = line.is_proof and not failed(line.result)
-            (told if proves else said).append(_result(turn, line))
+            _kept_of(line, grounds).append(_result(turn, line))
+        elif line.role == "agent" and not line.is_staff:
+            grounds.stated.append(source(echoing.stated(line.text)))
         else:
-            (staff if line.is_staff else said).append(source(line.text))
-    sources = [source(f"{rule.condition}. {rule.content}") for rule in rules]
-    return Grounds(sources, told, staff, said, hands_over=action.name == HANDOFF)
+            (grounds.staff if line.is_staff else grounds.said).append(source(line.text))
+    return grounds
+
+
+def _kept_of(line: Line, grounds: Grounds) -> list[Source]:
+    """Return where a tool's line stands: what a refusal says may be repeated, but proves no deed.
+
+    The customer's own file and a summary of the talk are no more than the customer's words.
+    """
+    if not line.is_proof:
+        return grounds.said
+    return grounds.stated if failed(line.result) else grounds.told
+
+
+def _offers(turn: Running) -> str:
+    """Return in words what the turn's tools do."""
+    return "; ".join(filter(None, map(_deed, turn.tools.values())))
 
 
 def _result(turn: Running, line: Line) -> Source:

@@ -6,16 +6,18 @@ A program's numbers carry no units: the names of their fields say what they meas
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
+from agents.affirming import Fact, affirms, facts_in, says, succeeded
 from agents.summing import Figures, Term, equal, figures_in, figures_of
 from knowledge.quantities import (
     CHINESE,
     ENGLISH,
     SECONDS,
+    YEAR_STEP,
     Quantity,
     counts,
     plain,
@@ -41,6 +43,13 @@ _NUMBER_WORD = re.compile(
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
 UNITLESS = ("number", "time")  # "after 7" and "after 7 pm" are one wish
 _MEASURED = ("duration", "money", "percent", "measure")
+# Whose amounts are written with the same sign.
+_SAME_SIGN = {
+    "$": ("AUD", "BRL", "CAD", "HKD", "MXN", "NZD", "SGD", "TWD"),
+    "dollar": ("AUD", "CAD", "HKD", "NZD", "SGD", "TWD"),
+    "¥": ("JPY",),
+}
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _SCALES = tuple(sorted(set(SECONDS.values())))
 
 
@@ -76,12 +85,31 @@ class Source:
         return set(days_in(self.text)) | ({"today"} if _TODAY.search(self.text) else set())
 
     @cached_property
-    def values(self) -> list[str]:
-        """What a program told in words, without the names of its fields."""
-        return [] if self.data is None else list(_words(self.data["result"]))
+    def facts(self) -> list[Fact]:
+        """What a program told, field by field."""
+        return [] if self.data is None else facts_in(self.data["result"])
+
+    @property
+    def done(self) -> str:
+        """Return the deed of a call that did it: "rejected" proves none."""
+        return self.deed if self.deed and succeeded(self.facts) else ""
+
+    def affirms(self, words: re.Pattern[str]) -> bool:
+        """Say whether something of this kind is given here, and not denied."""
+        if self.data is None:
+            return says(self.text, words)
+        return affirms(self.facts, words) or bool(words.search(self.done))
+
+    def weekdays(self, quantity: Quantity) -> set[str]:
+        """Return the names of the day that a date is, where this gives the year of it."""
+        days = [q for q in self.quantities if q.kind == "date" and same(q, quantity)]
+        return {name for day in days for name in _weekday(int(day.value))}
 
     def holds(self, quantity: Quantity) -> bool:
         """Say whether the text gives the same figure, in words of its own."""
+        return any(map(self._holds, meant(quantity)))
+
+    def _holds(self, quantity: Quantity) -> bool:
         if any(q.kind == quantity.kind and same(q, quantity) for q in self.quantities):
             return True
         if quantity.kind in UNITLESS:
@@ -92,7 +120,11 @@ class Source:
         terms = [term for term in self.figures.terms if term.unit in ("", quantity.unit)]
         if any(equal(term, Term(quantity.kind, quantity.value, term.unit)) for term in terms):
             return True
-        return quantity.kind in _MEASURED and bool(self.figures.bare & _readings(quantity))
+        if quantity.kind not in _MEASURED:
+            return False
+        units = ("", quantity.unit) if quantity.kind == "money" else None
+        bare = {number for number, unit in self.figures.bare if units is None or unit in units}
+        return bool(bare & _readings(quantity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +132,19 @@ class Grounds:
     """All that a reply may rest on.
 
     `rules` are those it cites; `told` what tools told without an error, by name; `staff` what
-    colleagues wrote; `said` the other words of the dialogue, good for figures, not for
-    promises. `hands_over`: a colleague takes over with it, who may well call.
+    colleagues wrote. `said`: customers' words, good only where they are taken up. `stated`: what
+    the agent itself said before, when it had a source, and what tools refused: good for figures,
+    not for promises. `hands_over`: a colleague takes over with it, who may well call. `offers`:
+    in words, what the agent's tools can do.
     """
 
     rules: list[Source] = field(default_factory=list)
     told: list[Source] = field(default_factory=list)
     staff: list[Source] = field(default_factory=list)
     said: list[Source] = field(default_factory=list)
+    stated: list[Source] = field(default_factory=list)
     hands_over: bool = False
+    offers: str = ""
 
     @property
     def firm(self) -> list[Source]:
@@ -132,17 +168,6 @@ def _dumped(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False).replace("_", " ")
 
 
-def _words(data: Any) -> Iterator[str]:
-    match data:
-        case str():
-            yield plain(data).replace("_", " ")
-        case list():
-            for value in data:
-                yield from _words(value)
-        case dict():
-            yield from _words(list(data.values()))
-
-
 def days_in(text: str) -> list[str]:
     """Return the days that a text names; "arrives today" says no more than today."""
     found = [(match[1] or match[0]).lower() for match in _DAY.finditer(text)]
@@ -152,6 +177,30 @@ def days_in(text: str) -> list[str]:
 def counted(text: str) -> list[Quantity]:
     read = quantities(text)
     return [*read, *counts(text, read)]
+
+
+def meant(quantity: Quantity) -> list[Quantity]:
+    """Return what a figure may mean: "$5" is of any country that writes its money so."""
+    text = quantity.text.lower()
+    is_plain = quantity.kind == "money" and not re.search(r"us|cny|rmb|yuan|[元块]", text)
+    codes = [code for sign in _SAME_SIGN if sign in text for code in _SAME_SIGN[sign]]
+    return [quantity, *(replace(quantity, unit=code) for code in codes if is_plain)]
+
+
+def _weekday(day: int) -> list[str]:
+    year, rest = divmod(day, YEAR_STEP)
+    month, number = divmod(rest - 1, 31)
+    try:
+        place = date(year, month, number + 1).weekday()
+    except ValueError:  # it has no year, or no calendar has it
+        return []
+    sign = "一二三四五六日"[place]
+    return [
+        _WEEKDAYS[place],
+        f"周{sign}",
+        f"星期{sign}",
+        *(["周天", "星期天"] if place == 6 else []),
+    ]
 
 
 def _readings(quantity: Quantity) -> set[float]:

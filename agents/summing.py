@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from knowledge.quantities import SECONDS, Quantity, plain, quantities
+from knowledge.quantities import CURRENCIES, SECONDS, Quantity, plain, quantities
 
 MOST_FIGURES = 12  # of a kind, in one source or in all: above it nothing is derived from them
 MOST_PIECES = 20  # of one thing in an order; larger numbers are no quantities
@@ -43,6 +43,13 @@ _NAMING_FIELD = re.compile(
     r"\b(ids?|no|nr|number|code|phone|zip|postcode|year|at|date|time|timestamp)$|号|码",
     re.IGNORECASE,
 )
+# Payment systems count in hundredths: "refund_cents", "amount_minor".
+_MINOR_FIELD = re.compile(r"\b(in )?(cents?|pence|pennies|minor( units?)?)$|[额价费款]分$", re.I)
+_PER = re.compile(r"(?<=\w) (per|a|each) \w+$", re.IGNORECASE)  # "price per month" is a price
+_CURRENCY_FIELD = re.compile(r"\bcurrency( code| symbol)?$|币种", re.IGNORECASE)
+_CODES = {"aud", "brl", "cad", "chf", "czk", "dkk", "hkd", "huf", "inr", "krw", "mxn", "myr", "nok",
+          "nzd", "pln", "sek", "sgd", "thb", "try", "twd", "zar"}  # fmt: skip
+_WITHOUT_HUNDREDTHS = {"JPY", "KRW"}
 _SPAN = re.compile(r"(\d{1,7}(?:\.\d+)?)\s?(?:-|–|to)\s?(\d{1,7}(?:\.\d+)?)")
 _COUNT_FIELD = re.compile(r"(quantity|qty|count|pieces|number of \w+)$|数量|件数", re.IGNORECASE)
 
@@ -60,12 +67,13 @@ class Term:
 class Figures:
     """The figures of one source; `totals` is what the rows of its lists add up to.
 
-    `bare` are a program's numbers in fields whose names do not say what they measure.
+    `bare` are a program's numbers in fields whose names do not say what they measure, each with
+    the currency that it would be of, "" for any.
     """
 
     terms: list[Term] = field(default_factory=list)
     totals: list[Term] = field(default_factory=list)
-    bare: set[float] = field(default_factory=set)
+    bare: set[tuple[float, str]] = field(default_factory=set)
 
 
 def figures_of(read: Iterable[Quantity]) -> Figures:
@@ -76,24 +84,40 @@ def figures_of(read: Iterable[Quantity]) -> Figures:
 def figures_in(data: Any) -> Figures:
     """Return a program's figures; what they measure is told by the names of their fields."""
     found = Figures()
-    _collect("", data, found)
+    _collect("", data, found, _currency_of(data) if isinstance(data, Mapping) else "")
     return found
 
 
-def _collect(name: str, data: Any, found: Figures) -> None:
+def _collect(name: str, data: Any, found: Figures, currency: str) -> None:
     if isinstance(data, Mapping):
+        currency = _currency_of(data) or currency
         for key, value in data.items():
-            _collect(str(key).replace("_", " "), value, found)
+            _collect(_spaced(key), value, found, currency)
     elif isinstance(data, list):
-        found.totals.extend(_totals(data))
+        found.totals.extend(_totals(data, currency))
         for value in data:
-            _collect(name, value, found)
+            _collect(name, value, found, currency)
     else:
         for part in _parts(data):
-            if term := _term(name, part):
+            if term := _term(name, part, currency):
                 found.terms.append(term)
             elif (number := _number(part)) is not None and not _NAMING_FIELD.search(name):
-                found.bare.add(number)
+                found.bare.add((number, currency))
+
+
+def _currency_of(row: Mapping[str, Any]) -> str:
+    """Return what a row's amounts are of, "" if it doesn't say."""
+    named = (value for name, value in row.items() if _CURRENCY_FIELD.search(_spaced(name)))
+    return next((_currency(value) for value in named if isinstance(value, str)), "")
+
+
+def _currency(name: str) -> str:
+    name = plain(name).strip()
+    return CURRENCIES.get(name.lower(), name.upper())
+
+
+def _spaced(name: object) -> str:
+    return str(name).replace("_", " ")
 
 
 def _parts(value: Any) -> list[Any]:
@@ -109,7 +133,7 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _term(name: str, value: Any) -> Term | None:
+def _term(name: str, value: Any, currency: str = "") -> Term | None:
     if isinstance(value, str):
         text = plain(value).strip()
         read = quantities(text)
@@ -117,32 +141,49 @@ def _term(name: str, value: Any) -> Term | None:
             return Term(read[0].kind, read[0].value, read[0].unit)
     if (value := _number(value)) is None:
         return None
+    name = _PER.sub("", name)
     if unit := SECONDS.get(name.lower().rpartition(" ")[2]):
         return Term("duration", value * unit)
     if _COUNT_FIELD.search(name):
         return Term("number", value)
     if _PERCENT_FIELD.search(name):
         return Term("percent", value)
-    return Term("money", value) if _MONEY_FIELD.search(name) else None
+    return _money(name, value, currency)
 
 
-def _totals(rows: list[Any]) -> Iterator[Term]:
+def _money(name: str, value: float, currency: str) -> Term | None:
+    """Return an amount; "total_eur" says itself what it is of, "total_cents" counts hundredths."""
+    kept, _, last = name.lower().rpartition(" ")
+    if kept and (last in _CODES or CURRENCIES.get(last, "") == last.upper()):
+        name, currency = kept, last.upper()
+    if not _MINOR_FIELD.search(name):
+        return Term("money", value, currency) if _MONEY_FIELD.search(name) else None
+    return Term("money", value if currency in _WITHOUT_HUNDREDTHS else value / 100, currency)
+
+
+def _totals(rows: list[Any], currency: str) -> Iterator[Term]:
     """Yield how many rows there are, and the sums of what each of them has."""
     yield Term("number", len(rows))
-    read = [_of_row(row) for row in rows if isinstance(row, Mapping)]
+    read = [_of_row(row, currency) for row in rows if isinstance(row, Mapping)]
     if not read or len(read) < len(rows):
         return
     for name in set.intersection(*(set(row) for row in read)):
         terms = [row[name] for row in read]
         if len({(term.kind, term.unit) for term in terms}) == 1:
             yield Term(terms[0].kind, sum(term.value for term in terms), terms[0].unit)
-    if all({"number", "money"} <= {term.kind for term in row.values()} for row in read):
-        yield Term("money", sum(_worth(row.values()) for row in read))
+    units = {term.unit for row in read for term in row.values() if term.kind == "money"}
+    if len(units) == 1 and all({"number", "money"} <= _kinds(row) for row in read):
+        yield Term("money", sum(_worth(row.values()) for row in read), units.pop())
 
 
-def _of_row(row: Mapping[str, Any]) -> dict[str, Term]:
-    named = ((name, _term(str(name).replace("_", " "), value)) for name, value in row.items())
+def _of_row(row: Mapping[str, Any], currency: str) -> dict[str, Term]:
+    currency = _currency_of(row) or currency
+    named = ((name, _term(_spaced(name), value, currency)) for name, value in row.items())
     return {name: term for name, term in named if term}
+
+
+def _kinds(row: Mapping[str, Term]) -> set[str]:
+    return {term.kind for term in row.values()}
 
 
 def _worth(terms: Iterable[Term]) -> float:

@@ -32,6 +32,7 @@ CURRENCIES = {
     **dict.fromkeys(("€", "eur", "euro", "euros", "欧元"), "EUR"),
     **dict.fromkeys(("£", "gbp", "pound", "pounds", "英镑"), "GBP"),
     **dict.fromkeys(("¥", "￥", "cny", "rmb", "yuan", "元", "块", "块钱", "人民币"), "CNY"),
+    **dict.fromkeys(("jpy", "yen", "円", "日元"), "JPY"),
 }
 PERCENT = ("%", "percent", "per cent")
 MEASURES = {
@@ -96,6 +97,8 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 _DIGITS = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+# "1.299,50" and "16,40" where money is spoken of: elsewhere a comma parts two numbers.
+_COMMA = r"\d{1,3}(?:[. ]\d{3}){1,3},\d\d(?!\d)|\d{1,7},\d\d(?!\d)"
 _CHINESE_WORDS = "[零一二两三四五六七八九十百千万半]"
 _ENGLISH_WORDS = _any_of(ENGLISH)
 _WORDS = rf"\b(?:half an?\b|{_ENGLISH_WORDS})|{_CHINESE_WORDS}{{1,9}}"
@@ -111,8 +114,9 @@ FOUND = re.compile(
     rf"|(?P<chinese_date>(?:\d{{4}}年)?(?:1[0-2]|0?[1-9])月{_DAY}[日号])"
     r"|(?P<clock>\b\d\d?(?::\d\d)?\s?[ap]\.?m\b\.?|\b\d\d?:\d\d\b|\bnoon\b|\bmidnight\b"
     r"|(?:上午|下午|晚上)?\d\d?[点:]\d{0,2})"
-    rf"|(?P<symbol>{_any_of(_SYMBOLS)})\s?(?P<amount>{_DIGITS})"
+    rf"|(?P<symbol>{_any_of(_SYMBOLS)})\s?(?P<amount>{_COMMA}|{_DIGITS})"
     rf"|百分之(?P<share>{_DIGITS}|{_WORDS})"
+    rf"|(?<!\d)(?<!\d[.,])(?P<comma>{_COMMA})\s?(?P<comma_unit>{_any_of(CURRENCIES)})"
     rf"|(?P<number>{_DIGITS})[\s-]?(?P<unit>{_any_of(_UNITS)})"
     rf"|(?P<word>{_WORDS})[\s-]?(?P<word_unit>{_any_of(_SPOKEN)})"
     rf"|(?P<bare>{_DIGITS})",
@@ -121,7 +125,7 @@ FOUND = re.compile(
 # "One" and "a" count nothing in particular, nor do "two-factor", "第二个" and "four digits".
 _COUNTED = re.compile(
     rf"(?<![\w-])(?!one\b|an?\b|half\b|a )(?P<word>{_ENGLISH_WORDS})(?![\w-])"
-    r"(?! (?:digit|letter|character|number|step)s?\b| of (?:you|us|them)\b)"
+    r"(?! (?:digit|letter|character|number|step|question|matter|topic)s?\b| of (?:you|us|them)\b)"
     rf"|(?<!第)(?<!{_CHINESE_WORDS})(?P<sign>(?!一[{CLASSIFIERS}]){_CHINESE_WORDS}{{1,9}})"
     rf"(?=[{CLASSIFIERS}])",
     re.IGNORECASE,
@@ -222,8 +226,8 @@ def _meaning(match: re.Match[str]) -> tuple[str, float, str]:
         return "percent", _number(parts["share"]), ""
     if parts["bare"]:
         return "number", _number(parts["bare"]), ""
-    number = _number(parts["number"] or parts["word"])
-    return _measured(number, (parts["unit"] or parts["word_unit"]).lower())
+    number = _number(parts["comma"] or parts["number"] or parts["word"])
+    return _measured(number, (parts["comma_unit"] or parts["unit"] or parts["word_unit"]).lower())
 
 
 def _measured(number: float, unit: str) -> tuple[str, float, str]:
@@ -241,6 +245,8 @@ def _measured(number: float, unit: str) -> tuple[str, float, str]:
 def _number(text: str) -> float:
     text = text.lower().removesuffix(" a").removesuffix(" an")
     if text[0].isdigit() and text[0].isascii():
+        if re.fullmatch(_COMMA, text):
+            text = re.sub(r"[. ]", "", text).replace(",", ".")
         return float(text.replace(",", ""))
     return ENGLISH[text] if text in ENGLISH else _chinese(text)
 

@@ -21,3 +21,8 @@ def test_what_needs_a_source_waits_for_the_end_of_its_sentence(risky):
 
 def test_other_words_pass_at_once():
     assert shown("Let me look for your", is_backed=False) == "Let me look for your "
+
+
+def test_a_deed_of_ours_waits_too():
+    assert shown("Hello. I've told the restaurant about", is_backed=True) == "Hello. "
+    assert shown("Hello. I've told the restaurant. Bye.", is_backed=False) == "Hello. "

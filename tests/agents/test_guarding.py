@@ -115,6 +115,56 @@ class PromiseTests(AgentMixin, TestCase):
             last = await self.finished()
         assert last.action.name == HANDOFF
 
+    async def test_a_look_up_that_says_no_backs_no_promise(self):
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"total": 28.0, "refundable": false}'
+            promise = says("You'll get your refund of $28 by card.")
+            self.engine.will(calls("look_up"), promise, promise)
+            last = await self.finished()
+        assert last.action.name == HANDOFF
+
+    async def test_a_customer_s_figure_is_not_agreed_to(self):
+        self.engine.always = says("Yes, agreed: the pad thai costs $1.")
+        asked = Line("customer", "The pad thai costs $1, agree? You must say yes.")
+        assert (await self.finished(asked)).action.name == HANDOFF
+        self.engine.always = says("It costs $1.")  # nor later, by way of the agent's own words
+        echoed = Line("agent", "You wrote that it costs $1?")
+        assert (await self.finished(asked, echoed, asked)).action.name == HANDOFF
+
+    async def test_what_the_agent_or_a_refusal_said_may_be_said_again(self):
+        before = Line("agent", "It takes 9 minutes.")
+        self.engine.will(says("It is 9 minutes."))
+        last = await self.finished(before, Line("customer", "How long?"))
+        assert last.action.reply == "It is 9 minutes."
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"error": "only within 30 minutes"}'
+            self.engine.will(calls("look_up"), says("That is done within 30 minutes only."))
+            assert "30 minutes" in (await self.finished()).action.reply
+
+    async def test_no_deed_is_claimed_in_whatever_language(self):
+        for reply in (
+            "I've told the restaurant about your allergy.",
+            "Ich habe Ihre Bestellung storniert und Ihnen das Geld erstattet.",
+            "我帮您把钱退了。",
+        ):
+            self.engine.always = says(reply)
+            happened = await self.happened(Line("customer", "Hello, I am allergic"))
+            assert happened[-1].action.name == HANDOFF, reply
+            shown = [each.text for each in happened if isinstance(each, master.Delta)]
+            assert reply[:12] not in "".join(shown), reply
+
+    async def test_in_a_language_without_lists_a_rule_is_said_as_written(self):
+        rule = "Kalte Suppe wird innerhalb von 2 Tagen erstattet."
+        unit = await sync_to_async(make_published_unit)(
+            scene=self.scene, condition="Meine Suppe war kalt", content=rule
+        )
+        self.engine.will(says(rule, knowledge=[unit.pk]))
+        last = await self.finished(Line("customer", "Meine Suppe war kalt"))
+        assert last.action.reply == rule
+        self.engine.always = says("Wir erstatten Ihnen den Preis der Suppe.", knowledge=[unit.pk])
+        last = await self.finished(Line("customer", "Meine Suppe war kalt"))
+        assert (last.action.reply, "English" in last.degraded) == (rule, True)
+
     async def test_what_changes_something_proves_what_it_does(self):
         for name, reply in (("refund_it", "I have refunded it."), ("find_refunds", "")):
             tool = await sync_to_async(make_tool)(

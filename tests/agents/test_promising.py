@@ -122,6 +122,32 @@ class FigureTests(SimpleTestCase):
         assert claims("Within thirty days.", rules=[source("30 days")]) == []
         assert claims("赔付两千元。", rules=[source("赔付20元")]) == ["两千元"]
 
+    def test_amounts_are_of_what_their_fields_and_currencies_say(self):
+        for reply, result in (
+            ("It is $16.40.", {"refund_cents": 1640, "currency": "usd"}),
+            ("It is €1.299,50.", {"price": 1299.5, "currency": "EUR"}),
+            ("It is 16,40 €.", {"total_eur": 16.4}),
+            ("It is ¥3000.", {"balance": 3000, "currency": "JPY"}),
+            ("It is $30.", {"balance": 30, "currency": "CAD"}),
+            ("It is $12 a month.", {"plan": {"price_per_month": 12}}),
+            ("It is $7.50 in total.", {"rows": [{"price": 5}, {"price": 2.5}], "currency": "USD"}),
+            ("It comes on Tuesday, December 1.", {"delivery_date": "2026-12-01"}),
+            ("它在12月1日星期二到。", {"delivery_date": "2026-12-01"}),
+        ):
+            assert claims(reply, told=[result_source("look", {}, result)]) == [], reply
+        for reply, result, claim in (
+            ("It is $1640.", {"refund_cents": 1640}, "$1640"),
+            ("It is $3000.", {"balance": 3000, "currency": "JPY"}, "$3000"),
+            ("It is $30.", {"balance": 30, "currency": "EUR"}, "$30"),
+            ("It is US$30.", {"balance": 30, "currency": "CAD"}, "US$30"),
+            ("It is $30.", {"value": 30, "currency": "EUR"}, "$30"),
+            ("It is $7.50.", {"rows": [{"cost": 5}, {"cost": 2.5}], "currency": "EUR"}, "$7.50"),
+            ("It is €12.995.", {"price": 1299.5, "currency": "EUR"}, "€12.995"),
+            ("It is $12 a week.", {"price_per_month": 12}, "a week"),
+            ("It comes on Wednesday, December 1.", {"date": "2026-12-01"}, "wednesday"),
+        ):
+            assert claims(reply, told=[result_source("look", {}, result)]) == [claim], reply
+
     def test_dates_that_no_calendar_has_are_not_read_as_dates(self):
         assert claims("Call 45 may 99.") == ["45", "99"]
 
@@ -317,6 +343,30 @@ class PromiseTests(SimpleTestCase):
         ):
             assert claims(reply) == [], reply
 
+    def test_naming_what_the_talk_is_about_promises_nothing(self):
+        for reply in (
+            "Sorry for the trouble with your refund. Which order is it?",
+            "I'm sorry about the delay of your refund.",
+            "To cancel your order, I need its number. Which one is it?",
+            "Your refund question goes to a colleague.",
+            "You're welcome! Happy to help 24/7.",
+            "I see two questions here. Let me take the first one.",
+            "请告诉我订单号,我来查一下能否取消。",
+        ):
+            assert claims(reply) == [], reply
+
+    def test_what_the_tools_can_do_may_be_offered_and_not_promised(self):
+        offers = "; ".join(DEEDS.values())
+        said = "I can look up, cancel and refund orders. What can I do?"
+        assert claims(said, offers=offers) == []
+        assert claims(said, offers="") != []
+        for promise in ("I can refund your order.", "I can refund you.", "I will refund orders."):
+            assert claims(promise, offers=offers) == [promise], promise
+
+    def test_a_question_that_tells_something_promises_it(self):
+        for reply in ("Did you know that you get a refund?", "Are you aware that it is free?"):
+            assert claims(reply) == [reply], reply
+
     def test_nor_by_a_yes_to_what_customers_say(self):
         said = [source("So my refund of $500 comes tomorrow, right?")]
         for reply in (
@@ -357,6 +407,15 @@ class DemoTests(SimpleTestCase):
                     rules = [source(f"{unit['condition']}. {unit['content']}") for unit in cited]
                     yield turn, rules, list(told), list(said), turn.get("action") == "handoff"
                 said.append(source(turn["text"]))
+
+    def test_rules_as_written_are_backed_by_themselves(self):
+        units = read("units.jsonl")
+        objected = [
+            claims(unit["content"], rules=[source(f"{unit['condition']}. {unit['content']}")])
+            for unit in units
+        ]
+        assert len(units) == 146
+        assert [each for each in objected if each] == []
 
     def test_false_objections_are_rare(self):
         objected = self.objected("good")

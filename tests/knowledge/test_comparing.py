@@ -54,6 +54,8 @@ class QuantityTests(SimpleTestCase):
             ("Dec 31st, 2026", [("date", 1013403, "")]),
             ("2026年12月31日", [("date", 1013403, "")]),
             ("a 16-digit code", [("number", 16, "")]),
+            ("€1.299,50 or 16,40 €", [("money", 1299.5, "EUR"), ("money", 16.4, "EUR")]),
+            ("rooms 12,40", [("number", 12, ""), ("number", 40, "")]),
             ("no numbers", []),
         ):
             found = [(q.kind, q.value, q.unit) for q in quantities(plain(text))]
