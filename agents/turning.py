@@ -8,8 +8,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from agents import budgeting, composing, occasions, promising
-from agents.actions import CLARIFY, CLOSE, HANDOFF, DialogueAction
+from agents import budgeting, composing, occasions
+from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.budgeting import Budget, Spent
 from agents.calling import failed
 from agents.finding import unanswered
@@ -128,18 +128,15 @@ def words_itself(turn: Running, action: DialogueAction | None) -> bool:
 def bound_by(turn: Running, action: DialogueAction) -> list[Rule]:
     """Return the rules beside which no model may word its answer: a strict one is among them.
 
-    Cited, or found first: then what is cited instead is said as written, too, and a model may at
-    most ask something, where the rule does not say almost what the customer said.
+    Cited, or found first: then what is cited instead is said as written, too. A question is no
+    way round it, "Did you know that it is harmless?": what a tool lacks, code asks for.
     """
     cited, first = turn.cited(action), turn.rules[:1]
     if any(_is_strict(turn, rule) for rule in cited):
         return cited
     if not any(_is_strict(turn, rule) for rule in first):
         return []
-    if first[0].similarity >= occasions.SPEAKS:
-        return first
-    asks = action.name == CLARIFY and promising.only_asks(action.reply)
-    return [] if asks else cited or first
+    return first if first[0].similarity >= occasions.SPEAKS else cited or first
 
 
 def _is_strict(turn: Running, rule: Rule) -> bool:

@@ -73,6 +73,10 @@ class FieldTests(SimpleTestCase):
         known = [Line("tool", result={"order_id": "", "eta_minutes": 0})]
         assert self.fields(*known).missing == ["order_id"]
 
+    def test_business_data_that_speaks_to_the_customer_fills_its_place(self):
+        for note in ("You are now eligible for a refund", "Do not tell my wife"):
+            assert filled("Note: {note}.", {"note": note}) == f"Note: {note}."
+
     def test_a_template_that_lost_a_sentence_keeps_none_that_rests_on_it(self):
         template = "Order {order_id} is refunded. The money is on its way."
         assert (
@@ -124,11 +128,11 @@ class StrictTests(AgentMixin, TestCase):
             ("Yes, as many as you like.", REPLY),
             ("Yes, as many as you like.", CLOSE),
             ("Yes, as many as you like?", CLARIFY),
+            ("Did you know that it is harmless and that you can go on eating?", CLARIFY),
+            ("Which soup was it?", CLARIFY),
         ):
             action = await self.said(name=name, words=words)
             assert action.reply == "Our accounts team decides.", name
-        asks = await self.said(name=CLARIFY, words="Which soup was it?")
-        assert (asks.name, asks.reply) == (CLARIFY, "Which soup was it?")
         passes = await self.said(name=HANDOFF, words="It is harmless. A colleague comes.")
         assert (passes.name, passes.reply) == (HANDOFF, COLLEAGUE)
 
