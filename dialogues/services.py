@@ -69,7 +69,11 @@ LEASE_SECONDS = 15  # renewed while the process that answers lives
 
 
 def start_conversation(
-    *, scene: Scene | None, customer: str = "", audience: Mapping[str, str] | None = None
+    *,
+    scene: Scene | None,
+    customer: str = "",
+    audience: Mapping[str, str] | None = None,
+    token: str = "",
 ) -> tuple[Conversation, str]:
     """Open a conversation and return it with the secret by which its customer comes back.
 
@@ -78,8 +82,9 @@ def start_conversation(
     Args:
         audience: what is known of the customer: "channel" (without it "web"), "segment",
             "region". Rules that are limited by one are for those who have it.
+        token: the secret; empty: a new one.
     """
-    token = secrets.token_urlsafe(24)
+    token = token or secrets.token_urlsafe(24)
     known = {name: masked(text.strip().lower()) for name, text in (audience or {}).items()}
     conversation = Conversation(
         scene=scene,

@@ -1,5 +1,6 @@
 """Opening a conversation over HTTP; talking happens on the socket it names."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from dialogues.chat import identifying
+from dialogues.chat import attempts, identifying
 from dialogues.models import Conversation
 from knowledge.models import Scene
 from wowconsole.errors import Refused
@@ -64,6 +65,13 @@ class SessionRequest(serializers.Serializer[Any]):
     audience = SessionAudienceSerializer(required=False)
     site = serializers.SlugField(required=False, allow_blank=True)
     identity = ProofSerializer(required=False, allow_null=True)
+    attempt = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        min_length=attempts.SHORTEST,
+        max_length=attempts.LONGEST,
+        help_text="At random; whoever asks again with it gets the same chat, and nobody else may.",
+    )
     waiting = serializers.BooleanField(
         default=False, help_text="Only a chat in which we spoke first to this customer; or 204."
     )
@@ -102,21 +110,23 @@ class ChatSessionView(APIView):
     def post(self, request: Request) -> Response:
         asked = SessionRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        given = asked.validated_data
-        if given["waiting"]:
-            waiting = identifying.waiting_chat(
-                origin=_foreign_origin(request), proof=given.get("identity")
-            )
-            return _answer(*waiting) if waiting else Response(status=204)
-        conversation, token = identifying.open_chat(
-            site=given.get("site", ""),
-            origin=_foreign_origin(request),
-            proof=given.get("identity"),
-            scene=given.get("scene"),
-            customer=given.get("customer", ""),
-            audience=given.get("audience"),
-        )
-        return _answer(conversation, token)
+        given, origin = asked.validated_data, _foreign_origin(request)
+        opened = attempts.once(given.get("attempt", ""), partial(_open, given, origin))
+        return _answer(*opened) if opened else Response(status=204)
+
+
+def _open(given: dict[str, Any], origin: str, token: str) -> tuple[Conversation, str] | None:
+    if given["waiting"]:
+        return identifying.waiting_chat(origin=origin, proof=given.get("identity"), token=token)
+    return identifying.open_chat(
+        site=given.get("site", ""),
+        origin=origin,
+        proof=given.get("identity"),
+        scene=given.get("scene"),
+        customer=given.get("customer", ""),
+        audience=given.get("audience"),
+        token=token,
+    )
 
 
 def _answer(conversation: Conversation, token: str) -> Response:

@@ -93,6 +93,7 @@ def open_chat(
     scene: Scene | None = None,
     customer: str = "",
     audience: Mapping[str, str] | None = None,
+    token: str = "",
 ) -> tuple[Conversation, str]:
     """Start a conversation for a site's customer; return it with its secret.
 
@@ -100,6 +101,7 @@ def open_chat(
         site: its slug; may be empty where a proof names the key of one.
         origin: of the page that asks, unless it is ours; empty for programs.
         proof: {"jwt"} or {"key", "customer", "expires", "signature"}; None: anonymous.
+        token: the secret; empty: a new one.
 
     Raises:
         NotIdentified, OriginNotAllowed, NoSuchSite, SiteOff: nothing was stored.
@@ -113,19 +115,20 @@ def open_chat(
         _check_origin(known, origin)
         if known.identity_required and who is None:
             raise IdentityRequired("This site identifies its customers. Sign in there first.")
-    if who and (waiting := sending.adopt(customer_ref=who.ref, site=who.site)):
+    if who and (waiting := sending.adopt(customer_ref=who.ref, site=who.site, token=token)):
         return waiting  # we spoke first, and they have come
     conversation, token = services.start_conversation(
         scene=scene or (known.scene if known else None),
         customer=who.name if who else customer,  # what they call themselves is no proof
         audience={**(audience or {}), **(who.audience if who else {})},
+        token=token,
     )
     _keep(conversation, known, who)
     return conversation, token
 
 
 @transaction.atomic
-def waiting_chat(*, origin: str, proof: Any) -> tuple[Conversation, str] | None:
+def waiting_chat(*, origin: str, proof: Any, token: str = "") -> tuple[Conversation, str] | None:
     """Return the chat that waits for a customer, with its secret; None leaves the proof unspent.
 
     Raises:
@@ -133,7 +136,7 @@ def waiting_chat(*, origin: str, proof: Any) -> tuple[Conversation, str] | None:
     """
     who = verify(proof)
     _check_origin(who.site, origin)
-    waiting = sending.adopt(customer_ref=who.ref, site=who.site)
+    waiting = sending.adopt(customer_ref=who.ref, site=who.site, token=token)
     if waiting is None:
         transaction.set_rollback(True)
     return waiting

@@ -160,6 +160,12 @@ class Conversation(models.Model):
                 condition=Q(rating__isnull=True) | Q(rating__range=(1, 5)),
             ),
             models.UniqueConstraint(name="conversation_external_id_unique", fields=["external_id"]),
+            # Whoever asks again for a chat whose secret did not reach them is known by it.
+            models.UniqueConstraint(
+                name="conversation_token_unique",
+                fields=["token_sha256"],
+                condition=~Q(token_sha256=""),
+            ),
             models.CheckConstraint(
                 name="conversation_identified_when_ref",
                 condition=Q(identified_at__isnull=True, customer_ref="")

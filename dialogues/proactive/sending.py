@@ -77,7 +77,7 @@ def _new_chat(event: BusinessEvent) -> Conversation:
 
 
 @transaction.atomic
-def adopt(*, customer_ref: str, site: Site) -> tuple[Conversation, str] | None:
+def adopt(*, customer_ref: str, site: Site, token: str = "") -> tuple[Conversation, str] | None:
     """Give an identified customer the chat that waits for them, with its secret; None: none.
 
     Only a chat that nobody was ever given: another's can't be had this way, and another site's
@@ -93,7 +93,7 @@ def adopt(*, customer_ref: str, site: Site) -> tuple[Conversation, str] | None:
     chat = waiting.order_by("-updated_at", "-pk").first()
     if chat is None:
         return None
-    token = secrets.token_urlsafe(24)
+    token = token or secrets.token_urlsafe(24)
     chat.site, chat.token_sha256 = site, hashlib.sha256(token.encode()).hexdigest()
     chat.save(update_fields=["site", "token_sha256"])
     return chat, token

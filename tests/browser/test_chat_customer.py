@@ -138,6 +138,24 @@ class TestTabs:
         assert chat.write("Hello")["text"] == "Hello"
 
 
+class TestAttempt:
+    def test_an_answer_that_was_lost_is_asked_for_again(self, chat):
+        chat.visit("Owen")
+        until(chat, lambda: chat.asked)  # whether anything waits
+        chat.held = []
+        chat.put("Hello")
+        until(chat, lambda: chat.held)
+        (lost,), chat.held = chat.held, None
+        lost.abort()
+        chat.wait_for("message")
+        assert chat.asked[-1] == lost.request.post_data_json
+        chat.tell("closed", seq=1)
+        with chat.page.expect_event("framenavigated"):
+            chat.root.get_by_role("button", name="New chat").click()
+        chat.write("Hello again")
+        assert chat.asked[-1]["attempt"] != lost.request.post_data_json["attempt"]
+
+
 class TestProof:
     EXPIRED = 403, {"code": "identity_expired"}
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from django.core.cache import cache
-from django.test import TestCase, override_settings
+from django.db import connections
+from django.test import TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
 from dialogues import services
@@ -320,3 +322,54 @@ class WaitingTests(SiteTestCase):
             cache.clear()
             assert self.post(waiting=True, **body).status_code == 403
         assert Conversation.objects.get().token_sha256 == ""
+
+
+class AttemptTests(SiteTestCase):
+    """The answer was lost, and the page asks again."""
+
+    ATTEMPT = "4f1f7a3e-6a52-4a1c-9c1e-8f5d0c3b2a10"
+
+    def asked_twice(self, **body):
+        first, again = (self.post(attempt=self.ATTEMPT, **body) for _ in range(2))
+        assert (first.status_code, again.json()) == (201, first.json())
+        chat = Conversation.objects.get()
+        assert services.opens(chat, first.json()["token"])
+        assert self.ATTEMPT not in first.json()["token"]
+        return chat
+
+    def test_a_proof_that_is_good_once_is_not_lost(self):
+        assert self.asked_twice(identity=token(self.key, jti="once")).customer_ref == "C-7"
+
+    def test_nor_is_a_chat_in_which_we_spoke_first(self):
+        waiting = make_conversation(
+            site=self.site, customer_ref="C-7", identified_at=timezone.now(), customer=""
+        )
+        assert self.asked_twice(identity=token(self.key, jti="once"), waiting=True) == waiting
+
+    def test_nobody_has_two_chats_by_it(self):
+        self.asked_twice()
+
+    def test_another_attempt_is_another_chat_and_a_short_one_is_refused(self):
+        proof = token(self.key, jti="once")
+        assert self.post(attempt=self.ATTEMPT, identity=proof).status_code == 201
+        answer = self.post(attempt=self.ATTEMPT.replace("4", "5"), identity=proof)
+        assert (answer.status_code, answer.json()["code"]) == (403, "identity_spent")
+        assert self.post(attempt="1").status_code == 400
+
+
+class HastyAttemptTests(TransactionTestCase):
+    """The page asks again while the first request is still under way."""
+
+    def test_all_get_one_chat(self):
+        key = make_key(make_site())
+        for number, proof in enumerate((None, token(key, jti="once"))):
+            body = {"attempt": f"{AttemptTests.ATTEMPT}{number}", "identity": proof}
+
+            def ask(_, body=body):
+                answer = self.client.post("/api/chat/sessions/", body, "application/json")
+                connections.close_all()
+                return answer.json()["id"]
+
+            cache.clear()
+            with ThreadPoolExecutor(4) as pool:
+                assert len(set(pool.map(ask, range(4)))) == 1

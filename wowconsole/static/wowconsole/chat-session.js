@@ -4,10 +4,12 @@
 import * as outbox from "./chat-outbox.js";
 import { request } from "./chat-request.js";
 import { alone, forget, hear, load, save } from "./chat-store.js";
+import { identifier } from "./chat-words.js";
 
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 15000; // ms between two tries
 const LOOKING_MS = 600000; // between two looks for a chat that waits
 const LOOK_MS = 5000; // that one may take: what the customer says waits for it
+const ATTEMPT = "attempt:"; // and the customer's id
 const REFUSALS = { 400: "wrong", 403: "refused", 422: "wrong" }; // saying it again won't help
 
 // Why no chat was begun, as the page names it.
@@ -80,9 +82,12 @@ export class Session {
     throw new Error(why(status, content));
   }
 
-  ask(body, options = {}) {
-    const headers = { "Content-Type": "application/json" };
-    return request(this.address, { method: "POST", headers, body: JSON.stringify(body), ...options });
+  // The attempt has a name, so that an answer that gets lost is given again.
+  ask(given, options = {}) {
+    const key = ATTEMPT + this.view.who(), attempt = load(key) || identifier();
+    save(key, attempt);
+    const headers = { "Content-Type": "application/json" }, body = JSON.stringify({ ...given, attempt });
+    return request(this.address, { method: "POST", headers, body, ...options });
   }
 
   // Ask for something of this session.
@@ -94,7 +99,7 @@ export class Session {
   begin(answer) {
     this.current = { ...answer, who: this.view.who() };
     save("session", this.current);
-    forget("read", "survey"); // of the one before
+    forget(ATTEMPT + this.current.who, "read", "survey"); // of the one before
     this.view.began();
   }
 
