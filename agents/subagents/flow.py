@@ -53,6 +53,7 @@ class State:
     heard: int = 0  # the transcript's number of the callee's last line that was taken
     exchanges: int = 0
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # value, said, line
+    unread: dict[str, str] = field(default_factory=dict)  # answers to a fact that were not read
     asked: dict[str, int] = field(default_factory=dict)
     asking: str = ""  # the fact that was asked for last
     offered: list[str] = field(default_factory=list)

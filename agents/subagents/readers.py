@@ -25,7 +25,7 @@ _AGREED = re.compile(
     re.IGNORECASE,
 )
 _EMPTY = re.compile(
-    r"\b((yes|yeah|hello),? )?speaking\b|\bno worries\b|\b(don't|not to) worry\b|"
+    r"\bno worries\b|\b(don't|not to) worry\b|"
     r"\bright (now|away|here)\b|"
     r"\bi('m| am) (fine|ok|okay|good)\b|\bwhat an? \w+|"
     r"不好意思|对不起|不用担心|别担心|没关系|没事|不客气|差不多|(?P<sign>.)不(?P=sign)|对(?=方|面|于)",

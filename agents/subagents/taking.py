@@ -42,11 +42,15 @@ def take(card: Card, state: State, heard: Heard, *, line: int, today: date) -> d
         state.unwanted |= intent in (intents.NEVER, intents.UNWANTED)
         return {}
     reads_back = state.last.kind == "confirm"
-    found = _read_all(card, state, heard.text, today)
+    found = {} if intent == flow.NOT_THEM else _read_all(card, state, heard.text, today)
     if reads_back:
         _take_confirmation(state, heard.text, line, found)
+    elif not intent and (fact := _asked_fact(card, state)) and fact.name not in found:
+        state.unread[fact.name] = f"{state.unread.get(fact.name, '')}{heard.text} … "
     for name, reading in found.items():
-        state.facts[name] = {"value": reading.value, "said": reading.said, "line": line}
+        # "Yes, but only if they pay … Yes": who says it shorter when asked again means all of it.
+        said = state.unread.pop(name, "") + reading.said
+        state.facts[name] = {"value": reading.value, "said": said, "line": line}
     _take_intent(card, state, intent, answered=bool(found))
     return {name: reading.value for name, reading in found.items() if name in state.facts}
 
@@ -88,7 +92,7 @@ def _take_intent(card: Card, state: State, intent: str, *, answered: bool) -> No
 
 def _forget(state: State) -> None:
     """Drop what was said: it was somebody else's, or is not to be used."""
-    state.facts, state.agreed, state.commitment = {}, False, {}
+    state.facts, state.unread, state.agreed, state.commitment = {}, {}, False, {}
 
 
 def _take_confirmation(state: State, text: str, line: int, found: dict[str, Reading]) -> None:

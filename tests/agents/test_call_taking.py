@@ -127,6 +127,10 @@ class WhoAnswersTests(SimpleTestCase):
         assert call.outcome == "wrong_number"
         assert Call("No.", "Yes", "20 minutes", "Yes", "Yes").outcome == "goal_reached"
 
+    def test_who_says_no_to_the_name_answers_nothing_else(self):
+        call = Call("No, this is Napoli Uno. 20 minutes walk to the one you want")
+        assert call.state.facts == {}
+
     def test_of_others_wrong_numbers_and_of_the_shop_itself_one_may_speak(self):
         for said in (
             "The driver had the wrong number",
@@ -155,7 +159,6 @@ class NoAnswerTests(SimpleTestCase):
             ("number", "One moment please"),
             ("number", "No one is here"),
             ("yes_no", "Okay, let me check with the chef"),
-            ("yes_no", "Yeah, speaking."),
             ("yes_no", "I can't hear you"),
             ("yes_no", "This is not a good time"),
             ("yes_no", "No hablo inglés"),
@@ -221,6 +224,13 @@ class NoAnswerTests(SimpleTestCase):
         text = "No sorry, that was another order. Yours is cancelled. Anything else?"
         reading = read(Fact("it", "?", "yes_no"), text, today=TODAY)
         assert reading.said == "No sorry, that was another order. Yours is cancelled."
+
+    def test_a_condition_stays_with_the_answer_that_is_read_at_last(self):
+        call = Call("Hello?", "Yes, but only if they pay again", "Yes", "Yes", facts=[AGAIN])
+        assert call.summary == (
+            "Burger Yard answered “Yes, but only if they pay again … Yes” to "
+            "“Can you cook it again?”."
+        )
 
     def test_who_asks_for_a_moment_is_given_it(self):
         call = Call("Hello?", "Let me check with the chef", "20 minutes", "Yes", "Right")
