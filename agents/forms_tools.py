@@ -81,9 +81,11 @@ class ToolForm(forms.ModelForm[Tool]):
             "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
             "confirmation": "For what can't be undone: the customer is asked this, and the tool "
             "is called after a yes only. Arguments in braces.",
-            "occasions": "Words, separated by commas, in English or Chinese. A tool that asks "
-            "first is offered to the model only where the customer speaks of one, or the first "
-            "rule found of what name and description say (empty: customers too by these). Others "
+            "occasions": "Words, separated by commas, in English or Chinese; between those that "
+            "mean the same a stroke: “cold/lukewarm, burnt”. A tool that asks first is offered to "
+            "the model only where the customer speaks of one, or the first rule found of what "
+            "name and description say (empty: customers too by these), and offered to the "
+            "customer where a rule has such a word in its condition or other wordings. Others "
             "are called at once, by releases that say rules in their own words, where a customer "
             "says one: “where is my order”.",
             "result_template": "The reply in a release that says rules in their own words: “Order "

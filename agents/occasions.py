@@ -60,8 +60,13 @@ _FIRST_SENTENCE = re.compile(r"^.*?(?:[.。](?=\s|$)|$)", re.DOTALL)
 
 def words_of(tool: Tool) -> list[str]:
     """Return the words and phrases by which customers speak of what a tool does."""
-    listed = [word.strip() for word in re.split(r"[,，、]", tool.occasions) if word.strip()]
-    return listed or deeds_of(tool)
+    return [word for alike in _listed(tool) for word in alike] or deeds_of(tool)
+
+
+def _listed(tool: Tool) -> list[list[str]]:
+    """Return the words that people wrote down; those of one list mean the same: "cold/凉了"."""
+    parts = [re.split("[/／]", part) for part in re.split(r"[,，、]", tool.occasions)]
+    return [found for part in parts if (found := [word.strip() for word in part if word.strip()])]
 
 
 def deeds_of(tool: Tool) -> list[str]:
@@ -88,7 +93,7 @@ def reason(tool: Tool, lines: Sequence[Line], rules: Sequence[Rule]) -> str:
             return f"the customer said “{found[0]}”" if wanted else ""
     deeds = _deeds(tool)
     for place, rule in enumerate(rules):
-        if re.search(rf"\b{re.escape(tool.name)}\b", rule.content):
+        if names(rule, tool):
             return f"rule #{rule.id} names it"
         speaks = place == 0 and rule.similarity >= SPEAKS
         if speaks and (said := _affirmed(deeds, rule.content)):
@@ -101,9 +106,47 @@ def asked_for(tool: Tool, text: str) -> bool:
 
     "It never came" denies nothing where those are the words for it; "don't cancel" does.
     """
-    deeds = _pattern(tuple(words_of(tool)))
-    found = [(each, deeds.search(each)) for each in sentences(plain(text))]
+    return _says(_pattern(tuple(words_of(tool))), text)
+
+
+def names(rule: Rule, tool: Tool) -> bool:
+    """Say whether a rule names a tool."""
+    return re.search(rf"\b{re.escape(tool.name)}\b", rule.content) is not None
+
+
+def _says(words: re.Pattern[str], text: str) -> bool:
+    found = [(each, words.search(each)) for each in sentences(plain(text))]
     return any(spot and not DENIES.search(each[: spot.start()]) for each, spot in found)
+
+
+def reasons(tool: Tool, text: str) -> list[re.Pattern[str]]:
+    """Return what the text gives as reasons for the deed: listed words for it but the deed's own.
+
+    Each with what means the same.
+    """
+    deeds = _deeds(tool)
+    listed = [
+        alike for alike in _listed(tool) if not any(map(deeds.search, map(_asked_back, alike)))
+    ]
+    patterns = [_pattern(tuple(alike)) for alike in listed]
+    return [each for each in patterns if _says(each, text)]
+
+
+def _asked_back(word: str) -> str:
+    return f"{word} back"  # "my money" is short for "my money back"
+
+
+def is_about(rule: Rule, given: Sequence[re.Pattern[str]]) -> bool:
+    """Say whether one of the reasons that a customer gives stands among what a rule applies to."""
+    cases = [plain(text) for text in (rule.condition, *rule.questions)]
+    return any(each.search(text) for each in given for text in cases)
+
+
+def wishes(tool: Tool, said: Sequence[str]) -> bool:
+    """Say whether customers want a deed: the last message that names it, and no reason alone."""
+    named = (text for text in reversed(said) if any(_spots(tool, text)))
+    last = next(named, "")
+    return bool(last) and wished(tool, last)
 
 
 def wished(tool: Tool, text: str) -> bool:

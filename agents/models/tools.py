@@ -64,10 +64,11 @@ class Tool(models.Model):
     # What the customer is asked before the call, with arguments in braces; empty: nothing is.
     # For what can't be undone: "Shall I cancel order {order_id}?"
     confirmation = models.CharField(max_length=200, blank=True)
-    # Words by which customers speak of what it does, separated by commas. Before a model may
-    # choose a tool that asks first, somebody has to (empty: of its name and description, see
-    # agents/occasions.py); others are called by them without a model (agents/proposing.py).
-    occasions = models.CharField(max_length=300, blank=True)
+    # Words by which customers speak of what it does, separated by commas; between those that mean
+    # the same stands a stroke. Before a model may choose a tool that asks first, somebody has to
+    # (empty: of its name and description, see agents/occasions.py); others are called by them
+    # without a model (agents/proposing.py).
+    occasions = models.CharField(max_length=600, blank=True)
     # What is said of a result, with its {fields}, where a release says rules in their own words;
     # a sentence whose field has no value is left out. Empty: the model words it.
     result_template = models.CharField(max_length=300, blank=True)
