@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.actions import CLARIFY, DialogueAction
 from agents.models import Tool
+from agents.promising import KIND_WORDS
 from knowledge.scripts import WORD
 
 CHOICES = ("Yes", "No")
@@ -19,29 +20,46 @@ AGREED = "The customer agreed"
 
 # What a customer may say to agree; anything else, a condition too, is no yes.
 _AGREES = (
-    r"y|yes|yep|yeah|yup|sure|ok|okay|correct|right|that'?s (?:right|correct)|confirm(?:ed)?"
-    r"|i (?:do )?(?:confirm|agree)|please do|do it|go ahead|of course|absolutely|definitely"
+    r"y|ye(?:s|p|a|ah)|yess+|yup|sure|ok|okay|correct|right|fine|alright|all right|great|perfect"
+    r"|cool|that'?s (?:right|correct)|sounds good|works for me|confirm(?:ed)?"
+    r"|i (?:do )?(?:confirm|agree)|please do|do it|go ahead|go for it|of course|absolutely"
+    r"|definitely"
 )
-_AGREES_ELSE = r"👍[🏻-🏿]?|是的?|好的?|可以|确认|对|行"  # no space needs to stand around it
-_BESIDE = r"please|thanks|thank you|do so|then|and|i am sure|i'm sure"
-_APART = r"[\s,.!，。！]"  # each stands in front of one word alone: two ways to read it multiply
+# No space needs to stand around it.
+_AGREES_ELSE = (
+    r"👍[🏻-🏿]?|✅|👌[🏻-🏿]?|(?:是|好|可以|行|对|嗯|要)[的吧啊呀]?|确[认定]|同意|没问题"
+)
+_BESIDE = (
+    r"please|pl[sz]|thanks|thank you|very much|a lot|so much|do so|then|and|now|asap|right away"
+    r"|actually|i am|i'm sure|i want that|you (?:can|may)"
+)
+_BEFORE = r"actually|well|oh|um+|hm+|please|pl[sz]"  # none of these agrees
+_APART = r"[\s,.!…，。！、]"  # each stands in front of one word alone: two ways to read it multiply
 _YES = re.compile(
-    rf"(?:{_AGREES_ELSE}|(?:{_AGREES})(?!\w))"
+    rf"(?:(?:{_BEFORE}){_APART}+|请{_APART}*)*(?:{_AGREES_ELSE}|(?:{_AGREES})(?!\w))"
     rf"(?:{_APART}*(?:{_AGREES_ELSE}|谢谢|请)|{_APART}+(?:{_AGREES}|{_BESIDE})(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\S*\d\S*")  # an identifier, and no reason that is one of a list
 _LEAVES = (
-    r"wait|stop|never ?mind|(?:leave|keep) (?:it|that)(?: as it is| alone)?"
-    r"|forget (?:it|that|about it)|i changed my mind"
+    r"wait|stop|hold on|hang on|not (?:now|yet)|never ?mind"
+    r"|(?:leave|keep) (?:it|that)(?: as it is| alone)?|forget (?:it|that|about it)"
+    r"|i(?:'ve| have)? changed my mind|i'?d rather (?:not|keep it|leave it)|rather not|better not"
 )
+_DONT = r"(?:don't|do not)(?: do (?:it|that))?"
+_DECLINES = rf"{_LEAVES}|no way|no|nope|nah|{_DONT}|i (?:don't|do not) want (?:you )?to do it"
+_DECLINES_ELSE = r"(?:先|还是)?(?:不|别)(?:要|用|行)?做?了?|算了|否"
 _NO = re.compile(
-    rf"({_LEAVES}|no|nope|nah|don't|do not|please don't|rather not|better not"
-    r"|不要?|不用|不行|算了|否)"
-    rf"({_APART}+({_LEAVES}|no|thanks|thank you|please|don't|not now|谢谢))*{_APART}*",
+    rf"(?:(?:{_BEFORE}|ok|okay|sorry){_APART}+)*(?:{_DECLINES_ELSE}|(?:{_DECLINES})(?!\w))"
+    rf"(?:{_APART}*(?:{_DECLINES_ELSE}|谢谢)"
+    rf"|{_APART}+(?:{_DECLINES}|thanks|thank you|please|actually|sorry)(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
 LEFT = "All right, I leave it as it is. Is there anything else I can do?"
+_WISHES = (
+    r"(?:(?:i'd like|i would like|i want|you can|you may|go ahead (?:and|with)|let's)"
+    r"(?: you)?(?: to)?\s+)?(?:(?:a|the|my)\s+)?"
+)
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -64,37 +82,51 @@ def says_yes(text: str, call: Call) -> bool:
     It may name the deed and what it is done to, in words of the call: "yes, cancel the order",
     "yes, cancel GW1009". Another deed, or another order, is no yes.
     """
-    doing, own = _names(call)
-    said = own.sub("please", doing.sub("yes", text.strip().replace("’", "'")))
-    return _YES.fullmatch(said) is not None
+    return _YES.fullmatch(_without_names(text, call, "yes", "是")) is not None
 
 
-def _names(call: Call) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def says_no(text: str, call: Call) -> bool:
+    """Say whether the text declines this call and says nothing else: "no, don't cancel it"."""
+    return _NO.fullmatch(_without_names(text, call, "do it", "做")) is not None
+
+
+def _without_names(text: str, call: Call, deed: str, in_chinese: str) -> str:
+    """Return the text with other words for the call's deed, and none for its identifiers."""
+    doing, doing_in_chinese, own = _names(call)
+    said = doing.sub(deed, text.strip().replace("’", "'"))
+    return own.sub("please", doing_in_chinese.sub(in_chinese, said))
+
+
+def _names(call: Call) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Match how a customer names the call: its deed with its object, and its identifiers alone.
 
     The deed is the first word of the tool's name, unless it is the object's: who says "order it"
-    does not agree that `order_cancel` is called with an `order_id`.
+    does not agree that `order_cancel` is called with an `order_id`. In Chinese it is what means
+    the same.
     """
     deed, *rest = call.name.split("_")
     objects = {word for name in [*call.arguments, *rest] for word in re.findall("[a-z]+", name)}
     numbers = [str(value) for value in call.arguments.values() if _NUMBER.fullmatch(str(value))]
     own, nouns = _any_of(numbers), _any_of(objects)
-    whose = r"(?:\s+(?:it|this|that|the|my))?"
-    doing = rf"{_any_of({deed} - objects)}{whose}(?:\s+{nouns})?(?:\s+{own})?"
-    return _whole(doing), _whole(own)
+    whose = r"(?:\s+(?:of|for))?(?:\s+(?:it|this|that|(?:the|my)(?:\s+(?:whole|entire))?))?"
+    doing = rf"{_WISHES}{_any_of({deed} - objects)}{whose}(?:\s+{nouns})?(?:\s+{own})?"
+    alike = [kind.pattern.split("|") for kind in KIND_WORDS.values() if kind.search(deed)]
+    chinese = _any_of(word for words in alike for word in words if not word.isascii())
+    in_chinese = rf"(?:我?(?:想要?|要))?{chinese}(?:这个|我的|该)?(?:订单)?(?:\s*{own})?吧?"
+    return _whole(doing), _whole(in_chinese), _whole(own)
 
 
 def _any_of(words: Iterable[str]) -> str:
-    return rf"(?:{'|'.join(map(re.escape, words)) or '(?!)'})"
+    return rf"(?:{'|'.join(map(_spelt, words)) or '(?!)'})"
+
+
+def _spelt(word: str) -> str:
+    """Match a word, with a sign or a space before its figures too: "gw 1009"."""
+    return re.sub(r"(?<=[A-Za-z])(?=\d)", r"[-\\s]?", re.escape(word))
 
 
 def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!{WORD}){pattern}(?!{WORD})", re.IGNORECASE)
-
-
-def says_no(text: str) -> bool:
-    """Say whether the text declines and says nothing else."""
-    return _NO.fullmatch(text.strip().replace("’", "'")) is not None
 
 
 def question(tool: Tool, action: DialogueAction) -> DialogueAction:

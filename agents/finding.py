@@ -1,17 +1,27 @@
 """Which rules a dialogue is answered by: what to search for, and what of it is shown."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 
 from agents.occasions import SPEAKS
+from agents.promising import sentences
 from agents.prompting import Line
 from knowledge import anticipating
 from knowledge.models import Scene
 from knowledge.searching import Found, current_settings, search, shown_of
 
+_NUMBER = re.compile(r"\d{2,}")
 QUERY_LENGTH = 400  # characters of a message that are searched for
 WORDS_THAT_STAND_ALONE = 3
+# A question for a number, the agent's own (agents/proposing.py) or a model's.
+_ASKS_FOR_ONE = re.compile(
+    r"\b(?:please|tell|need|what|which|give|write|have)\b.*\b(?:number|code|id|reference)\b"
+    r"|\bwhich (?:order|one)\b|\bplease (?:tell me the|write it once more)\b"
+    r"|(?:订单|单|编)号|哪(?:个|一)",
+    re.IGNORECASE,
+)
 
 
 def find_rules_for(
@@ -23,7 +33,7 @@ def find_rules_for(
     of a word or two at once, since it may fit a rule by itself ("thanks"), where nothing that was
     written before it waits for an answer too.
     """
-    said = [[line.text for line in lines if line.role == "customer"] for lines in dialogues]
+    said = [wants(lines) for lines in dialogues]
     pairs = [wordings(texts) if texts else ("", "") for texts in said]  # a job may speak first
     settings = current_settings()
     find = partial(search, scene=scene, audience=audience, settings=settings)
@@ -50,6 +60,28 @@ def unanswered(lines: Sequence[Line]) -> list[str]:
     """Return what the customer wrote since the agent spoke last, oldest first."""
     since = list(takewhile(lambda line: line.role != "agent", reversed(lines)))
     return [line.text for line in reversed(since) if line.role == "customer"]
+
+
+def said_by_customer(lines: Sequence[Line]) -> list[str]:
+    """Return what the customer wrote, oldest first."""
+    return [line.text for line in lines if line.role == "customer"]
+
+
+def wants(lines: Sequence[Line]) -> list[str]:
+    """Return what the customer wrote, oldest first; an answer with what it is an answer to.
+
+    Who is asked for a number, and names one, goes on with what they wanted: "It's GW1003, thank
+    you" is no thanks.
+    """
+    said: list[str] = []
+    asked = False
+    for line in lines:
+        if line.role == "customer":
+            goes_on = asked and said and _NUMBER.search(line.text)
+            said.append(f"{said.pop()} {line.text}" if goes_on else line.text)
+        elif line.role == "agent":
+            asked = any(map(_ASKS_FOR_ONE.search, sentences(line.text)))
+    return said
 
 
 def _speaks(found: Sequence[Found]) -> bool:

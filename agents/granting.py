@@ -2,9 +2,12 @@
 
 For releases that say rules in their own words: their models name the rule that applies, and seldom
 go on to the deed that it speaks of. It is offered where people wrote down both halves: the
-customer's words are among the occasions of one tool that asks first, and the rule says that what
-the tool does is done, without denying it. The customer agrees or not, and the business's own limits
-hold as ever.
+customer's words are among the occasions of one tool that asks first, and the rule, which is about
+what they complain of, says that what the tool does is done, without denying it. The customer agrees
+or not, and the business's own limits hold as ever.
+
+Who complains is held to the rules said last that are about it, whatever they write next: what was
+denied stays denied, and a picture that was wanted is waited for.
 """
 
 import re
@@ -15,10 +18,12 @@ from agents import confirming, occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.confirming import Call
+from agents.finding import said_by_customer
+from agents.grounding import words_in
 from agents.models import Tool
 from agents.prompting import Line, Rule
-from agents.proposing import arguments_in, question, said_last
-from agents.turning import Running, named_now, told_of
+from agents.proposing import arguments_in, cut, is_free, question, said_last
+from agents.turning import Running, named, named_now, told_of, waiting
 
 # A question about how things are, not about an order: "how long do refunds take".
 _GENERAL = re.compile(
@@ -40,7 +45,7 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
     tool = _granted(turn, action, said)
     if tool is None:
         return action, None
-    if held := held_up(turn, tool, turn.cited(action)):
+    if held := held_back(turn, tool, turn.cited(action)):
         return (held if held.name == HANDOFF else action), None
     arguments = arguments_in(tool, said, words=said)
     if arguments is None and not _GENERAL.search(said):
@@ -79,10 +84,91 @@ def _granted(turn: Running, action: DialogueAction, said: str) -> Tool | None:
         return None
     asking = [tool for tool in turn.tools.values() if tool.is_irreversible]
     tools = [tool for tool in asking if occasions.wished(tool, said)]
-    rules = turn.cited(action)
-    if len(tools) != 1 or not any(occasions.grants(tools[0], rule) for rule in rules):
+    if len(tools) != 1:
         return None
-    return tools[0]
+    given, cited = occasions.reasons(tools[0], said), turn.cited(action)
+    rules = _about(given, *_shelves(turn, tools[0], cited)) if given else cited
+    return tools[0] if _grant(tools[0], rules) else None
+
+
+def _grant(tool: Tool, rules: Sequence[Rule]) -> bool:
+    return any(occasions.grants(tool, rule) for rule in rules)
+
+
+def _about(given: Sequence[re.Pattern[str]], *shelves: Sequence[Rule]) -> Sequence[Rule]:
+    """Return those rules of the first shelf with any that are about what the customer complains of.
+
+    A word of theirs for it stands in the rule's condition or in another wording of that.
+    """
+    kept = ([rule for rule in rules if occasions.is_about(rule, given)] for rules in shelves)
+    return next(filter(None, kept), [])
+
+
+def _shelves(turn: Running, tool: Tool, *now: Sequence[Rule]) -> list[Sequence[Rule]]:
+    """Return the rules of this turn and those on which the agent's lines rest, first what counts.
+
+    This turn's where the customer complains in it; else what they were told before, last first.
+    """
+    before = [line.rules for line in reversed(turn.lines)]
+    return [*now, *before] if occasions.reasons(tool, waiting(turn)) else [*before, *now]
+
+
+def _complaint(turn: Running, tool: Tool) -> list[re.Pattern[str]]:
+    """Return the reasons for the deed that the customer gave last."""
+    said = [said_last(turn), *reversed(said_by_customer(turn.lines))]
+    return next(filter(None, (occasions.reasons(tool, text) for text in said)), [])
+
+
+def is_founded(turn: Running, tool: Tool, call: DialogueAction) -> bool:
+    """Say whether a small model's call has a ground: the customer's own wish, or a rule.
+
+    Their complaint alone is none: they may be owed something else for it.
+    """
+    if not turn.context.release.quotes or occasions.wishes(tool, said_by_customer(turn.lines)):
+        return True
+    if any(occasions.names(rule, tool) for rule in turn.rules):
+        return True
+    rules = _deciding(turn, tool, turn.cited(call) or turn.rules[:1])
+    return _grant(tool, rules)
+
+
+def held_back(turn: Running, tool: Tool, cited: Sequence[Rule]) -> DialogueAction | None:
+    """Return what is said instead of asking for a deed that rules deny, or want a picture for.
+
+    Those are the rules said last that are about what the customer complains of, however long ago
+    they did; where they never said why, those cited.
+    """
+    rules = _deciding(turn, tool, cited)
+    return denied(turn, tool, rules) or held_up(turn, tool, rules or turn.rules[:1])
+
+
+def _deciding(turn: Running, tool: Tool, cited: Sequence[Rule]) -> Sequence[Rule]:
+    given = _complaint(turn, tool)
+    return _about(given, *_shelves(turn, tool, cited, turn.rules)) if given else cited
+
+
+def in_their_words(turn: Running, tool: Tool, call: DialogueAction) -> DialogueAction:
+    """Return a small model's call with the customer's own words where it has words of its own.
+
+    What may be left out is.
+    """
+    if not turn.context.release.quotes:
+        return call
+    known, properties = words_in(named(turn)), tool.parameters.get("properties", {})
+    needed, arguments = tool.parameters.get("required", properties), dict(call.arguments)
+    for name in arguments.keys() & properties.keys():
+        is_own = not is_free(properties[name]) or words_in(str(arguments[name])) <= known
+        if not is_own and name in needed:
+            arguments[name] = cut(_complained(turn, tool), properties[name])
+        elif not is_own:
+            del arguments[name]
+    return replace(call, arguments=arguments)
+
+
+def _complained(turn: Running, tool: Tool) -> str:
+    """Return the message in which the customer spoke last of what the tool does."""
+    said = reversed(said_by_customer(turn.lines))
+    return next((text for text in said if occasions.asked_for(tool, text)), said_last(turn))
 
 
 def held_up(turn: Running, tool: Tool, rules: Sequence[Rule]) -> DialogueAction | None:

@@ -7,7 +7,9 @@ the same turn: a model that is told "no such order" would ask the same once more
 """
 
 import re
+import string
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +24,15 @@ _LIKE_ONE = re.compile(
     rf"(?<!{LETTER})(?:[A-Z]{{1,6}}[-_/#]?\d{WORD}+|(?<![$€£¥.,])\d{{4,}}{WORD}*)"
 )
 _CODE = re.compile(rf"(?<!{LETTER})[A-Za-z]+[-_#]?\d{WORD}*")  # GW1001: its figures are none
+_SIGNS = re.compile(r"[-_/#]")
+_BEGINS = re.compile(r"\^?#?([A-Za-z]{1,6})([-_#]?)(?![?*+{])")
+# Numbers of other things: "my card ending 4242", "at 1930", "in 2026", "call me at 5551234".
+_OF_OTHERS = re.compile(
+    r"\b(?:in|at|by|since|until|till|before|after|end(?:ing|s)?|card|year|room|flat|apartment|pin"
+    r"|zip|phone|tel|call(?: me)?|dial)\b(?:\W+(?:in|with|on|at|is|number))?\W{1,3}\d+\b"
+    r"|(?:尾号|卡号|电话|手机号?)\W{0,3}\d+",
+    re.IGNORECASE,
+)
 _LONG_WORD = re.compile(r"\S{65,}")  # is no identifier, and takes long to look through
 _UNSPACED = re.compile(f"[{UNSPACED}]+")
 Arguments = Mapping[str, Any]
@@ -116,9 +127,25 @@ def mistyped(text: str, patterns: Collection[str]) -> bool:
 
     Who writes GW10099 or 1O09 means no order that was named before.
     """
-    known = {each for pattern in patterns for each in identifiers(pattern, text)}
-    alike = _LIKE_ONE.findall(text.upper()) if patterns else []
-    return any(not any(word in each for each in known) for word in alike)
+    known = {_bare(each) for pattern in patterns for each in identifiers(pattern, text)}
+    alike = [_bare(word) for word in _LIKE_ONE.findall(_OF_OTHERS.sub(" ", text).upper())]
+    unknown = [word for word in alike if not any(word in each for each in known)]
+    return any(_resembles(word, pattern) for word in unknown for pattern in patterns)
+
+
+def _bare(word: str) -> str:
+    return _SIGNS.sub("", word)
+
+
+def _resembles(word: str, pattern: str) -> bool:
+    """Say whether a word has an identifier's letters, or its length but for a sign."""
+    letters = _beginning(pattern)[0].upper()
+    widths = re._parser.parse(pattern).getwidth()  # type: ignore[attr-defined]
+    begins = word[: len(word) - len(word.lstrip(string.ascii_uppercase))]
+    if begins and begins == letters:
+        return True
+    shortest, most = (width - (0 if begins else len(letters)) for width in widths)
+    return bool(shortest - 1 <= len(word) <= most + 1)
 
 
 def identifiers(pattern: str, dialogue: str) -> Iterator[str]:
@@ -126,13 +153,43 @@ def identifiers(pattern: str, dialogue: str) -> Iterator[str]:
     if runs_away(pattern):
         return
     bare = pattern.removeprefix("^").removesuffix("$")
-    text = _LONG_WORD.sub(_without_letters, dialogue)
+    text = _LONG_WORD.sub(_without_letters, _spelt(pattern, dialogue))
     found = re.finditer(rf"(?<!{WORD})(?:{bare})(?!{WORD})", text, flags=re.IGNORECASE)
     for text in reversed([match[0] for match in found]):
         for written in (text, text.upper()):
             if re.search(pattern, written):
                 yield written
                 break
+
+
+def words_beside(patterns: Collection[str], text: str) -> set[str]:
+    """Return the words of a text but for the identifiers in it."""
+    named: set[str] = set()
+    for pattern in patterns:
+        text = _spelt(pattern, text)
+        named.update(identifiers(pattern, text))
+    return words_in(text) - {word for each in named for word in words_in(each)}
+
+
+def _spelt(pattern: str, text: str) -> str:
+    """Return a text with identifiers as the pattern has them: "gw 1042" is GW1042."""
+    letters, sign = _beginning(pattern)
+    if not letters:
+        return text
+    spaced = rf"(?<!{WORD})({letters})[-_\s#]{{0,2}}(?=\d)"
+    return re.sub(spaced, rf"\g<1>{sign}", text, flags=re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _beginning(pattern: str) -> tuple[str, str]:
+    """Return the letters with which every identifier of a pattern begins, and the sign behind."""
+    begins = _BEGINS.match(pattern)
+    return (begins[1], begins[2]) if begins and "|" not in pattern else ("", "")
+
+
+def words_in(text: str) -> set[str]:
+    """Return the words of a text, of one without spaces its letters."""
+    return {word.lower() for word in re.findall(rf"{WORD}+|[{UNSPACED}]", text)}
 
 
 def _without_letters(word: re.Match[str]) -> str:

@@ -26,6 +26,7 @@ class TurnContext:
     audience: Mapping[str, str] = field(default_factory=dict)
     confirmed: Call | None = None  # what the customer was asked about, and has just agreed to
     declined: bool = False  # the customer was asked about a call, and has just said no
+    asked_about: Call | None = None  # what they were asked about last, or declined just before
     may_ask: bool = True  # False: a yes would reach nobody, so no tool that asks first is offered
     # Calls agreed to before, of which nobody knows yet what came: a person came in between.
     under_way: Sequence[Call] = ()

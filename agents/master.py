@@ -39,6 +39,7 @@ from agents.happenings import (
     Thinking,
     TurnContext,
 )
+from agents.models import Tool
 from agents.prompting import Line, Rule
 from agents.turning import Running
 from knowledge.searching import Found
@@ -63,6 +64,9 @@ __all__ = [
 ]
 
 UNREADABLE = "The model wrote no readable action twice."
+UNFOUNDED = (
+    "{name}: the customer did not ask for it, and no rule found for them says that it is done"
+)
 UNBACKED = "The model said twice what has no source."
 
 
@@ -130,10 +134,10 @@ def _asking(turn: Running, call: DialogueAction) -> Finished:
     """
     if turning.is_under_way(turn, call):
         return Finished(DialogueAction(HANDOFF, telling.UNSURE, f"{call.name} is under way"))
-    tool, cited = turn.tools[call.name], turn.cited(call)
-    held = granting.denied(turn, tool, cited)
-    if held := held or granting.held_up(turn, tool, cited or turn.rules[:1]):
+    tool = turn.tools[call.name]
+    if held := granting.held_back(turn, tool, turn.cited(call)):
         return Finished(held)
+    call = granting.in_their_words(turn, tool, call)
     asked = confirming.question(tool, call)
     return Finished(asked, pending=Call(call.name, call.arguments))
 
@@ -179,12 +183,23 @@ async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
 
 
 async def _act(turn: Running, action: DialogueAction, step: Step) -> AsyncIterator[Happening]:
-    if turn.tools[action.name].confirmation:
-        yield step
-        yield _asking(turn, action)
+    tool = turn.tools[action.name]
+    if tool.confirmation:
+        for happening in _asked_by_model(turn, tool, action, step):
+            yield happening
         return
     async for happening in _call(turn, action, step):
         yield happening
+
+
+def _asked_by_model(
+    turn: Running, tool: Tool, action: DialogueAction, step: Step
+) -> list[Happening]:
+    finished = _asking(turn, action)
+    if finished.pending is None or granting.is_founded(turn, tool, action):
+        return [step, finished]
+    step.fault, step.problems = "forbidden", [UNFOUNDED.format(name=action.name)]
+    return _again(turn, step)
 
 
 def _spoken(turn: Running, action: DialogueAction, step: Step) -> list[Happening]:

@@ -32,6 +32,7 @@ class Rule:
     content: str
     risk: str = "low"  # not shown: by it the release decides who words a reply
     similarity: float = 0.0  # cosine to the question, 0 where it is not known; not shown
+    questions: tuple[str, ...] = ()  # other wordings of its condition; not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Line:
     is_jobs: bool = False  # a tool's line that tells how a sub-agent's job ended
     is_news: bool = False  # one of these that the customer has not been told yet
 
+    rules: tuple[Rule, ...] = ()  # on which an agent's line rests; not shown
     @property
     def is_proof(self) -> bool:
         """Whether what a tool's line tells may be relied on: it is nobody's word but the tool's."""

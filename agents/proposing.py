@@ -12,13 +12,15 @@ where no tool was spoken of.
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from agents import occasions, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.calling import failed
 from agents.composing import as_written, missing_fields
-from agents.finding import unanswered, wordings
-from agents.grounding import identifiers
+from agents.confirming import Call, says_yes
+from agents.finding import unanswered, wants, wordings
+from agents.grounding import identifiers, words_beside, words_in
 from agents.models import Tool, ToolKind
 from agents.promising import DENIES
 from agents.prompting import Line
@@ -32,11 +34,20 @@ GOODBYE = "Thank you for writing. Goodbye!"
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 PLAIN_WORDS = 4  # of a wish that says nothing else
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
+_PEOPLE = (
+    r"(?:humans?|(?:real |live |actual )?(?:person|people|agent)|representative|operator"
+    r"|(?<!my )(?<!our )colleague)\b(?!-)"
+)
 _PERSON = re.compile(
-    r"\b(talk|speak|chat|connect|transfer|(put|pass|get|give) me|want|need|like)\b[^.?!,;]{0,30}"
-    r"\b(humans?|real person|a person|live agent|an agent|representative|operator"
-    r"|(?<!my )(?<!our )colleague)\b"
-    r"|^\W*(human|person|agent|operator|representative)( please)?\W*$|人工(?!智能)|真人",
+    rf"\b(?:(?:want|need|like|wish) to )?(?:talk|speak|chat)\b[^.?!,;]{{0,30}}\b{_PEOPLE}"
+    r"|\b(?:connect|transfer|put|pass)(?: me)?(?: (?:to|with|through|over)){0,2}"
+    rf" (?:an? |the )?{_PEOPLE}"
+    # Who is wanted stands next to the wish, and nothing about them follows.
+    r"|\b(?:want|need|like|(?:get|give) me)(?: to have)? (?:an? |the |some |any )?"
+    rf"{_PEOPLE}"
+    r"(?=\W*(?:$|[.?!,;]|(?:please|pls|now|here|instead|to (?:help|talk|speak|call)|asap)\b))"
+    r"|^\W*(?:human|person|agent|operator|representative)(?: please)?\W*$"
+    r"|(?:人工|真人)(?=$|\W|客服|服务|坐席|谢谢|吧|来|帮|处理|回答)",
     re.IGNORECASE,
 )
 # A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.
@@ -58,6 +69,13 @@ _NEWS = re.compile(
     r"|有(消息|结果)了?吗|怎么样了",
     re.IGNORECASE,
 )
+_CORRECTS = words_in(
+    "no nope not sorry oh oops wait actually i meant mean it it's is that's the order number but"
+    " instead rather make please thanks other one 不是我说的订单号应该错了对起"
+)
+_BESIDE_A_NUMBER = words_in(
+    "hi hello my the order number id no is it it's for please thanks 订单号我的是你好"
+)
 ON_IT = "I'm still on it, and write to you here as soon as I know more."
 
 
@@ -67,7 +85,8 @@ def proposed(turn: Running) -> DialogueAction | None:
     if not turn.context.release.quotes or turn.made or last is None or last.role != "customer":
         return None
     said = unanswered(turn.lines)
-    talk = _of_the_talk(turn, said) or _of_a_job(turn, " ".join(said))
+    text = " ".join(said)
+    talk = _of_the_talk(turn, said) or _of_the_question(turn, text) or _of_a_job(turn, text)
     return talk or _of_tools_or_rules(turn, said)
 
 
@@ -86,6 +105,33 @@ def _of_the_talk(turn: Running, said: Sequence[str]) -> DialogueAction | None:
     if len(said) == 1 and _LEAVES.search(text) and takes_leave(text):
         return parting(turn, DialogueAction(CLOSE, GOODBYE, "The customer takes leave"))
     return None
+
+
+def _of_the_question(turn: Running, text: str) -> DialogueAction | None:
+    """Return what is asked once more: who declined it says yes, or means another order."""
+    call = turn.context.asked_about
+    if call is None or (tool := turn.tools.get(call.name)) is None:
+        return None
+    if says_yes(text, call):
+        return _call(tool, call.arguments)
+    meant = _meant_instead(tool, call, text)
+    return _call(tool, call.arguments | meant) if meant else None
+
+
+def _meant_instead(tool: Tool, call: Call, text: str) -> dict[str, str]:
+    """Return the identifier that a text puts in the place of another: "no, I meant GW1002"."""
+    properties = tool.parameters.get("properties", {}).items()
+    patterned = {name: schema["pattern"] for name, schema in properties if "pattern" in schema}
+    if not words_beside(patterned.values(), text) <= _CORRECTS:
+        return {}
+    meant: dict[str, str] = {}
+    for name, pattern in patterned.items():
+        others = set(identifiers(pattern, text)) - {call.arguments.get(name)}
+        if len(others) > 1:
+            return {}
+        for other in others:
+            meant[name] = other
+    return meant
 
 
 def takes_leave(text: str) -> bool:
@@ -123,12 +169,13 @@ def _is_a_jobs(turn: Running, line: Line) -> bool:
 
 
 def _of_tools_or_rules(turn: Running, said: Sequence[str]) -> DialogueAction | None:
-    text = " ".join(said)
+    text = wants(turn.lines)[-1] if len(said) == 1 else " ".join(said)
     calls = [call for tool in turn.tools.values() if (call := _deed(turn, tool, text))]
     if calls:
         return calls[0] if len(calls) == 1 else None
     if turn.rules and turn.rules[0].similarity >= occasions.SPEAKS:
-        return _as_written(turn, text) if len(said) == 1 else None
+        written = _as_written(turn, text) if len(said) == 1 else None
+        return written or _look_up(turn)
     return _look_up(turn)
 
 
@@ -159,7 +206,7 @@ def _deed(turn: Running, tool: Tool, text: str) -> DialogueAction | None:
     if not tool.is_irreversible or not occasions.wished(tool, text):
         return None
     is_plain = len(text.split()) <= PLAIN_WORDS  # "ok, cancel it": of what was talked about
-    arguments = arguments_in(tool, text)
+    arguments = arguments_in(tool, waiting(turn)) or arguments_in(tool, text)
     if arguments is None and is_plain:
         arguments = arguments_in(tool, named_now(turn))
     if arguments is None and is_mistyped(turn):
@@ -174,12 +221,14 @@ def _look_up(turn: Running) -> DialogueAction | None:
     if len(asked) != 1 or asked[0].is_irreversible:
         return None
     [tool] = asked
-    arguments = arguments_in(tool, text) or arguments_in(tool, named_now(turn))
+    texts = (waiting(turn), text, named_now(turn))
+    arguments = next(filter(None, (arguments_in(tool, each) for each in texts)), None)
     return _call(tool, arguments) if arguments else question(turn, tool)
 
 
 def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
     """Return the call that may fill the fields of the rules cited, of what was named."""
+    asked = asked or _that_know_it(turn, spoken_of)[:1]
     if not turn.context.release.quotes or not missing_fields(turn.cited(action), turn.lines):
         return None
     for tool in turn.tools.values():
@@ -187,13 +236,20 @@ def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
         if arguments and not tool.is_irreversible and arguments not in turn.made.get(tool.name, []):
             return _call(tool, arguments)
     return None
+def _that_know_it(turn: Running, tools: Sequence[Tool]) -> list[Tool]:
+    """Return the tools that look up what the customer wrote, if that is one identifier alone."""
+    said = waiting(turn)
+    looking = [tool for tool in tools if not tool.is_irreversible and arguments_in(tool, said)]
+    return looking if words_beside(patterns(turn), said) <= _BESIDE_A_NUMBER else []
+
+
 
 
 def said_last(turn: Running) -> str:
     """Return what waits for an answer, with the message before it if it is a word or two."""
     if len(unanswered(turn.lines)) > 1 or is_mistyped(turn):
         return waiting(turn)
-    said = [line.text for line in turn.lines if line.role == "customer"]
+    said = wants(turn.lines)
     return wordings(said)[0] if said else ""
 
 
@@ -213,7 +269,7 @@ def question(turn: Running, tool: Tool) -> DialogueAction | None:
     return None
 
 
-def _call(tool: Tool, arguments: dict[str, str]) -> DialogueAction:
+def _call(tool: Tool, arguments: dict[str, Any]) -> DialogueAction:
     return DialogueAction(tool.name, "", ASKED_FOR, arguments=arguments)
 
 
@@ -226,9 +282,18 @@ def arguments_in(tool: Tool, text: str, *, words: str = "") -> dict[str, str] | 
     arguments: dict[str, str] = {}
     for name, schema in tool.parameters.get("properties", {}).items():
         found = set(identifiers(schema["pattern"], text)) if "pattern" in schema else set()
-        if words and schema.get("type") == "string" and not {"pattern", "enum"} & schema.keys():
-            found = {words[: schema.get("maxLength", LONGEST_WORDS)]}
+        if words and is_free(schema):
+            found = {cut(words, schema)}
         if len(found) != 1:
             return None
         [arguments[name]] = found
     return arguments or None
+
+
+def is_free(schema: dict[str, Any]) -> bool:
+    """Say whether an argument is in words: neither an identifier nor one of a list."""
+    return schema.get("type") == "string" and not {"pattern", "enum"} & schema.keys()
+
+
+def cut(words: str, schema: dict[str, Any]) -> str:
+    return words[: schema.get("maxLength", LONGEST_WORDS)]

@@ -90,20 +90,22 @@ def show(turn: Running, rules: Sequence[Rule]) -> None:
 
 
 def _as_rules(context: TurnContext, found: Sequence[Found]) -> list[Rule]:
-    risks: dict[int, str] = {}
-    if context.release.limits.get("composition"):
-        pks = [item.revision_id for item in found]
-        risks = dict(Revision.objects.filter(pk__in=pks).values_list("unit_id", "risk"))
-    return [
-        Rule(
-            item.unit_id,
-            item.condition,
-            item.content,
-            risks.get(item.unit_id, "low"),
-            item.similarity,
-        )
-        for item in found
-    ]
+    known: dict[int, Revision] = {}
+    if context.release.quotes or context.release.limits.get("composition"):
+        known = Revision.objects.in_bulk([item.revision_id for item in found])
+    return [_as_rule(item, known.get(item.revision_id)) for item in found]
+
+
+def _as_rule(found: Found, known: Revision | None) -> Rule:
+    if known is None:
+        return Rule(found.unit_id, found.condition, found.content, similarity=found.similarity)
+    return rule_of(known, found.similarity)
+
+
+def rule_of(revision: Revision, similarity: float = 0.0) -> Rule:
+    """Return a revision as a turn reads it."""
+    texts = (revision.condition, revision.content, revision.risk)
+    return Rule(revision.unit_id, *texts, similarity, tuple(revision.questions))
 
 
 async def _tools_of(context: TurnContext) -> dict[str, Tool]:

@@ -21,7 +21,7 @@ from agents.master import TurnContext
 from agents.models import Release
 from dialogues import agreeing, events, recording, services
 from dialogues.costs import capping
-from dialogues.history import answer_by, done_in, is_retold, lines_for
+from dialogues.history import answer_by, asked_about, done_in, is_retold, lines_for
 from dialogues.jobs.delegating import delegate_for
 from dialogues.models import Turn, TurnStatus
 from dialogues.proactive import declining
@@ -228,6 +228,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         confirmed=confirmed if agreed else None,
         declined=not agreed,
         may_ask=not is_retold(turn),
+        asked_about=asked_about(turn),
         delegate=delegate_for(turn),
         under_way=agreeing.under_way(turn),
         customer=turn.conversation.customer_ref,

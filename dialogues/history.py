@@ -7,8 +7,9 @@ from dataclasses import replace
 from django.db.models import Case, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Greatest
 
-from agents.confirming import Call, says_no, says_yes
-from agents.prompting import LINES_SHOWN, Line
+from agents.confirming import LEFT, Call, says_no, says_yes
+from agents.prompting import LINES_SHOWN, Line, Rule
+from agents.turning import rule_of
 from dialogues.models import (
     Channel,
     Event,
@@ -18,6 +19,7 @@ from dialogues.models import (
     SummarySource,
     Turn,
     brings_news,
+    TurnUnit,
 )
 from dialogues.senses.looking import SENSES, arguments_of, heard, in_words, is_evidence
 
@@ -90,7 +92,23 @@ def lines_for(turn: Turn) -> list[Line]:
         .select_related("ended_handover")
         .order_by("-is_asked", "-seq")[:LINES_SHOWN]
     )
-    return _with_news(list(reversed(shown)), earlier_seq)
+    events = list(reversed(shown))
+    lines = _with_news(events, earlier_seq)
+    rules = _rested_on(events)
+    return [
+        replace(line, rules=tuple(rules.get(event.turn_id, ()))) if line.role == "agent" else line
+        for event, line in zip(events, lines, strict=True)
+    ]
+
+
+def _rested_on(events: Sequence[Event]) -> dict[int | None, list[Rule]]:
+    """Return by turn the rules that its reply cites, as they were then."""
+    rules: dict[int | None, list[Rule]] = {}
+    turns = {event.turn_id for event in events if event.role == Role.AGENT}
+    cited = TurnUnit.objects.filter(turn__in=turns, cited=True).select_related("revision")
+    for each in cited:
+        rules.setdefault(each.turn_id, []).append(rule_of(each.revision))
+    return rules
 
 
 def _with_news(events: Sequence[Event], answered: int) -> list[Line]:
@@ -156,7 +174,7 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     call = Call(**asking.output["pending"])
     brings_files = said.filter(data__has_key="attachments").exists()
     agreed = not brings_files and all(says_yes(text, call) for text in texts)
-    declined = all(map(says_no, texts))
+    declined = all(says_no(text, call) for text in texts)
     if not texts or agreed == declined or _is_void(question, messages):
         return None
     return call, agreed
@@ -170,3 +188,16 @@ def _is_void(question: Event, messages: QuerySet[Event]) -> bool:
     newer = messages.filter(role=Role.AGENT, seq__gt=question.seq)
     texts = newer.values_list("text", flat=True)
     return any(QUESTION.search(QUOTED.sub("", text)) for text in texts)
+def asked_about(turn: Turn) -> Call | None:
+    """Return the call that the turn before asked about, or that was declined in it.
+
+    Whatever became of that, the customer may still have it in mind: "no, I meant GW1002".
+    """
+    asking = turn.earlier
+    if asking and asking.output.get("reply") == LEFT:
+        asking = asking.earlier
+    if asking is None or asking.fence != turn.fence or "pending" not in asking.output:
+        return None
+    return Call(**asking.output["pending"])
+
+

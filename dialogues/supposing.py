@@ -13,7 +13,8 @@ from django.db import transaction
 from agents.budgeting import budget_of
 from agents.master import TurnContext
 from agents.models import Release, live_release
-from agents.prompting import Line, Rule
+from agents.prompting import Line
+from agents.turning import rule_of
 from dialogues import answering
 from dialogues.history import answer_by
 from dialogues.loop.replaying import EngineDown, rehearsed
@@ -96,10 +97,7 @@ def run(job: Job) -> None:
     context = _context(row)
     shown = _shown(row)[: budget_of(context.release, None).rules]
     near = dict(row.turn.units.values_list("unit_id", "similarity"))
-    rules = [
-        Rule(each.unit_id, each.condition, each.content, each.risk, near.get(each.unit_id) or 0.0)
-        for each in shown
-    ]
+    rules = [rule_of(each, near.get(each.unit_id) or 0.0) for each in shown]
     action = rehearsed(context, rules, _told(row.turn))
     jobs.advance(job, done=1, note="Asked")
     told = [{"unit_id": e.unit_id, "revision_id": e.pk, "title": e.title} for e in shown]

@@ -17,6 +17,7 @@ from agents.actions import DialogueAction
 from agents.master import TurnContext, rehearse
 from agents.models import Release, live_release
 from agents.prompting import Line, Rule
+from agents.turning import rule_of
 from dialogues.history import lines_for
 from dialogues.loop import weighing
 from dialogues.loop.affecting import Affected, affected_turns
@@ -205,11 +206,7 @@ def _context(turn: Turn, release: Release | None) -> TurnContext:
 def _rules(side: dict[str, Any]) -> list[Rule]:
     """Return the texts of the rules that were found, best first."""
     texts = Revision.objects.in_bulk([rule["revision_id"] for rule in side["rules"]])
-    shown = [(texts[rule["revision_id"]], rule["similarity"]) for rule in side["rules"]]
-    return [
-        Rule(each.unit_id, each.condition, each.content, each.risk, similarity)
-        for each, similarity in shown
-    ]
+    return [rule_of(texts[rule["revision_id"]], rule["similarity"]) for rule in side["rules"]]
 
 
 def rehearsed(context: TurnContext, rules: list[Rule], told: Sequence[Line] = ()) -> DialogueAction:

@@ -22,7 +22,13 @@ def test_a_plain_yes_in_either_language():
             "ok then",
         ),
         *("that's right", "That’s correct.", "yes, I confirm", "yes I'm sure", "yes. do it"),
-        *("好的", "是的，谢谢", "好的谢谢", "是的 可以"),
+        *("好的", "是的，谢谢", "好的谢谢", "是的 可以", "嗯嗯", "确定", "好吧", "没问题"),
+        *("yess", "yea", "yes pls", "yes you can", "sounds good", "ok actually yes", "Yes, I am."),
+        *(
+            "yes, that's correct, I'd like the refund please",
+            "Yes please, go ahead with the refund",
+        ),
+        *("well… yes", "yes, thank you very much", "ok do it now", "好的，退款吧", "是的请退款"),
     ):
         assert says_yes(text, REFUND), text
 
@@ -31,6 +37,16 @@ def test_conditions_questions_and_refusals_are_no_yes():
     for text in (
         *("No", "not now", "yes but only the fries", "ok and what about my refund?", "yes?"),
         *("Is that ok", "I said yes to the other one", "yesterday", "", "不好", "好像不对"),
+        *("I want it", "yes I want it back if you can", "can you refund it", "I wish you could"),
+        *(
+            "if you can refund it, yes",
+            "wait, yes",
+            "actually no",
+            "fine, but why",
+            "要多久",
+            "不要",
+        ),
+        *("please", "退款了吗", "要不要退款", "不想退款", "取消退款", "I don't want to refund it"),
         *("yes if it is free", "right now?", "please", "thanks", "👎", "sure thing is bad"),
     ):
         assert not says_yes(text, REFUND), text
@@ -40,7 +56,18 @@ def test_a_yes_may_name_the_deed_that_was_asked_about_and_no_other():
     for text in (
         *("ok cancel it", "Right. Cancel it.", "yes, please cancel that, thanks", "yes cancel"),
         *("Yes, cancel the order", "yes cancel my order gw1009", "go ahead and cancel it"),
-        *("cancel", "Cancel that", "yes, cancel GW1009 please", "Yes, GW1009"),
+        *(
+            "cancel",
+            "Cancel that",
+            "yes, cancel GW1009 please",
+            "Yes, GW1009",
+            "取消吧",
+            "是的，请取消",
+        ),
+        *(
+            "Yes, that's correct, I'd like to cancel it please",
+            "yes cancel the whole order gw-1009",
+        ),
     ):
         assert says_yes(text, CANCEL), text
         assert not says_yes(text, Call("refund_order", {"order_id": "GW1010"})), text

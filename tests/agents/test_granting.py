@@ -34,7 +34,7 @@ class GrantingTests(AgentMixin, TestCase):
         parameters = {"type": "object", "properties": {"order_id": ORDER, "reason": REASON}}
         fields = {
             "confirmation": "Shall I refund {order_id}?",
-            "occasions": "cold, frozen, never came",
+            "occasions": "cold/lukewarm/凉了, melted/thawed, frozen, burnt, never came, my money",
         }
         make_tool(name="refund_order", description="refund it", parameters=parameters, **fields)
         look = {"type": "object", "properties": {"order_id": ORDER}}
@@ -148,6 +148,63 @@ class GrantingTests(AgentMixin, TestCase):
             last = await self.pictured(rule, **seen)
             assert (last.action.name, last.action.reply) == (HANDOFF, LOOKED_AT), seen
             assert last.pending is None, seen
+
+    def make_burnt_rule(self):
+        condition, content = "The pie was burnt", "With a photo of it, burnt food is refunded."
+        return make_published_unit(scene=self.scene, condition=condition, content=content)
+
+    async def test_a_rule_grants_for_the_complaint_that_it_is_about_alone(self):
+        last = await self.asked("Dinner was burnt, GW1009")
+        assert (last.action.reply, last.pending) == (COLD, None)
+        call = calls("refund_order", order_id="GW1009", reason="burnt")
+        self.engine.will(call, says("It was burnt, you say?", CLARIFY))
+        last = await self.finished(Line("customer", "Dinner was burnt, GW1009"))
+        assert [step.fault for step in self.steps] == ["forbidden", ""]
+        assert last.pending is None
+        last = await self.asked("Dinner was burnt, refund GW1009", said=call)
+        assert last.pending is not None  # which the customer asks for by its name
+
+    async def test_other_wordings_and_words_that_mean_the_same_say_what_a_rule_is_about(self):
+        other = await sync_to_async(make_published_unit)(
+            scene=self.scene,
+            condition="When the ice melted",
+            questions=["The soup was lukewarm"],
+            content="It is refunded.",
+        )
+        for text in (
+            "The soup of GW1009 was lukewarm!",
+            "Dinner GW1009 was 凉了",
+            "When the ice had thawed, GW1009",
+        ):
+            cites = says("Blah.", knowledge=[other.pk, self.unit.pk])
+            assert (await self.asked(text, said=cites)).pending is not None, text
+
+    async def test_the_rule_said_last_about_a_complaint_binds_whatever_is_written_next(self):
+        burnt = await sync_to_async(self.make_burnt_rule)()
+        rule = Rule(burnt.pk, "The pie was burnt", "With a photo of it, burnt food is refunded.")
+        late = Rule(self.unit.pk, "Cold food, late", "There is a voucher instead of a refund.")
+        call = calls("refund_order", order_id="GW1009", reason="blame")
+        for said, bound in (("GW1009: it was burnt", rule), ("GW1009: it was cold", late)):
+            before = [Line("customer", said), Line("agent", bound.content, rules=(bound,))]
+            for text in ("yess", "yes, do it now", "I want a refund of it"):
+                last = await self.asked(text, before=before, said=call)
+                assert (last.action.reply, last.pending) == (bound.content, None), (said, text)
+            last = await self.asked("I want a refund of it", before=before)
+            assert last.pending is None, said
+
+    async def test_a_newer_rule_about_it_decides(self):
+        late = Rule(8, "Cold food, late", "There is a voucher instead of a refund.")
+        before = [Line("customer", "GW1002 was cold"), Line("agent", "Blah.", rules=(late,))]
+        last = await self.asked("Dinner of GW1009 was cold too, just now!", before=before)
+        assert last.pending is not None
+
+    async def test_what_nobody_wrote_is_not_sent(self):
+        call = calls("refund_order", order_id="GW1009", reason="blame")
+        last = await self.asked("My noodles are cold and I want a refund of GW1009", said=call)
+        assert last.pending.arguments["reason"] == "My noodles are cold "
+        free = await sync_to_async(make_release)(tools=self.tools)
+        last = await self.asked("It is cold, refund GW1009", said=call, release=free)
+        assert last.pending.arguments["reason"] == "blame"  # which the customer is asked about
 
     async def test_a_deed_that_its_own_rule_denies_is_not_asked_for(self):
         late = "For cold food of yesterday we give a voucher instead of a refund."

@@ -45,6 +45,13 @@ class GroundingTests(SimpleTestCase):
         assert mistyped("订单GW10019到哪里了", ["^GW[0-9]{4}$"])
         assert allowed("车牌粤B12345在哪", "^粤B[0-9]{5}$") == ["粤B12345"]
 
+    def test_a_sign_or_a_space_before_the_figures_is_none_of_it(self):
+        for text in ("GW-1016", "gw 1016", "gw_1016!"):
+            assert allowed(text) == ["GW1016"], text
+            assert not mistyped(text, ["^GW[0-9]{4}$"]), text
+        assert allowed("gw1001 or GW 1002", "^GW-[0-9]{4}$") == ["GW-1002", "GW-1001"]
+        assert allowed("at 1930", "^[A-Z]{2}[0-9]{4}$") == []
+
     def test_tools_without_identifiers_stay_as_they_are(self):
         plain = tool()
         plain["parameters"]["properties"] = {"text": {"type": "string"}}
@@ -133,7 +140,20 @@ class MistypedTests(SimpleTestCase):
     def test_what_is_one_or_is_said_of_other_things(self):
         for text in (
             *("cancel gw1009!", "the 2 cold burgers", "at 2pm", "it was $1200.50", "18:30", "x2"),
-            *("GW1009 and #W1234567", "100%"),
+            *(
+                "GW1009 and #W1234567",
+                "100%",
+                "my card ending in 4242",
+                "I live at SW1A 1AA",
+                "WD40",
+            ),
+            *(
+                "stuck on the M25",
+                "ordered in 2026",
+                "flat B12",
+                "call me at 5551234",
+                "尾号4242的卡",
+            ),
         ):
             assert not mistyped(text, ["^GW[0-9]{4}$", "^#W[0-9]{7}$"]), text
         assert not mistyped("GW10099", [])

@@ -12,6 +12,7 @@ from agents.degrading import SORRY
 from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
+from agents.proposing import UNREADABLE
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
@@ -98,6 +99,54 @@ class ProposingTests(AgentMixin, TestCase):
             assert [path for _, path, *_ in shop.requests] == ["/GW1009/"]
         assert self.engine.requests == []
 
+    async def test_who_was_asked_for_a_number_goes_on_with_what_they_wanted(self):
+        asks = Line("agent", "Please tell me the order number.")
+        for wish, answer in (
+            ("Where is my order?", "It's order GW1009, thank you"),
+            ("Where is my order?", "the number is gw 1009 of yesterday evening"),
+        ):
+            with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                shop.answer = b'{"order_id": "GW1009", "status": "packed"}'
+                last = await self.asked(answer, before=[Line("customer", wish), asks])
+            assert last.action.reply == "Order GW1009 is packed.", answer
+        last = await self.asked("It's GW-1009", before=[Line("customer", "Cancel it"), asks])
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+        before = [Line("customer", "Cancel it"), Line("agent", "Which order is it?")]
+        assert (await self.asked("I don't know, sorry", before=before)).pending is None
+
+    async def test_an_order_s_number_alone_is_looked_up(self):
+        before = [Line("customer", "Where is my order GW1001?"), Line("agent", "Packed.")]
+        for text in ("GW1009", "gw-1009 please", "my order is GW 1009"):
+            for lines in ([], before):
+                with business() as shop, self.settings(PUBLIC_URL=shop.url):
+                    shop.answer = b'{"order_id": "GW1009", "status": "packed"}'
+                    last = await self.asked(text, before=lines)
+                assert last.action.reply == "Order GW1009 is packed.", text
+        assert (await self.asked("GW1009 GW1010")).action.reply == "In the model's words."
+        assert (await self.asked("GW1009 was nice")).action.reply == "In the model's words."
+
+    async def test_a_number_of_something_else_is_no_mistyped_order(self):
+        before = [Line("customer", "Where is my order GW1009?"), Line("agent", "Packed.")]
+        last = await self.asked("cancel it, card ending 4242", before=before)
+        assert last.action.reply != UNREADABLE.format(name="order number")
+
+    async def test_who_changes_their_mind_is_asked_again(self):
+        call = Call("refund", {"order_id": "GW1009", "reason": "cold"})
+        before = [Line("customer", "Refund it, it was cold"), Line("agent", "Refund GW1009?")]
+        for text, order in (
+            ("ok actually yes refund it", "GW1009"),
+            ("no, I meant GW1002", "GW1002"),
+            ("not GW1009 but gw-1002, sorry", "GW1002"),
+        ):
+            last = await self.asked(text, before=before, asked_about=call)
+            assert last.pending == Call("refund", {"order_id": order, "reason": "cold"}), text
+        for text in (
+            "no, I meant the other one",
+            "GW1002 or GW1003",
+            "GW1002 was nice, was it not",
+        ):
+            assert (await self.asked(text, before=before, asked_about=call)).pending is None, text
+
     async def test_what_a_look_up_lacks_is_asked_for(self):
         last = await self.asked("Where is my order?")
         assert (last.action.name, last.action.reply) == (
@@ -147,6 +196,9 @@ class ProposingTests(AgentMixin, TestCase):
             "agent please",
             "Not a robot, get me a human",
             "人工",
+            "请转人工谢谢",
+            "Put me through to an operator",
+            "I need a real person now",
         ):
             assert (await self.asked(text)).action.name == HANDOFF, text
         for text in (
@@ -155,6 +207,11 @@ class ProposingTests(AgentMixin, TestCase):
             "I need to send this order to my colleague at work",
             "你是人工智能吗",
             "Can I give the parcel to a person?",
+            "I need to send a cake to a colleague, is that fine?",
+            "I'd like what an agent promised me yesterday",
+            "I need a cake for a person with a nut allergy",
+            "Please transfer this to a colleague at my office",
+            "这个是人工色素吗",
         ):
             assert (await self.asked(text)).action.name == REPLY, text
 
@@ -207,6 +264,14 @@ class AsWrittenTests(AgentMixin, TestCase):
     async def test_a_rule_that_fits_almost_word_for_word_is_the_answer(self):
         said = await self.said("My pizza was cold")
         assert (said.name, said.reply, said.knowledge) == (REPLY, RULE, [7])
+        assert self.engine.requests == []
+
+    async def test_a_look_up_that_was_asked_for_is_made_though_a_rule_fits(self):
+        await sync_to_async(make_tool)(name="look", occasions="where is my food", **LOOK)
+        limits = {"quote_rules": True}
+        release = await sync_to_async(make_release)(tools=["cancel", "look"], limits=limits)
+        said = await self.said("where is my food", release=release)
+        assert said.reply == "Please tell me the order number."
         assert self.engine.requests == []
 
     async def test_what_fits_less_or_has_to_do_with_a_tool_is_the_model_s(self):

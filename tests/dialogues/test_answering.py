@@ -27,6 +27,7 @@ from tests.factories import (
     make_scene,
     make_tool,
     make_user,
+    say,
 )
 from tests.toolserver import business
 from training import building
@@ -61,6 +62,16 @@ class ReplyTests(EngineMixin, TestCase):
         await answering.answer_conversation(conversation.pk)
         await conversation.arefresh_from_db()
         return conversation
+
+    async def test_a_line_of_the_agent_carries_the_rules_on_which_it_rests(self):
+        unit = await sync_to_async(make_published_unit)(condition="It is late", content="Have $5.")
+        self.engine.will(says("Have $5.", knowledge=[unit.pk]))
+        conversation = await self.answered("It is late", scene=unit.scene)
+        await sync_to_async(say)(conversation, "yes")
+        turn = await sync_to_async(services.begin_turn)(conversation.pk)
+        lines = await sync_to_async(history.lines_for)(turn)
+        told = [[rule.content for rule in line.rules] for line in lines]
+        assert told == [[], ["Have $5."], []]
 
     async def test_the_turn_is_stored_whole(self):
         scene = await sync_to_async(make_scene)()

@@ -93,6 +93,16 @@ class ConfirmationTests(EngineMixin, TestCase):
         await self.says(conversation, "Yes")
         assert self.shop.requests == []
 
+    async def test_who_declined_and_changes_their_mind_is_asked_again(self):
+        conversation = await self.asked()
+        await self.says(conversation, "hmm wait, actually no")
+        assert (await sync_to_async(texts)(conversation))[-1] == LEFT
+        await sync_to_async(say)(conversation, "ok actually yes cancel it")
+        turn = await sync_to_async(services.begin_turn)(conversation.pk)
+        context = await sync_to_async(answering.context_of)(turn, turn.release)
+        assert context.confirmed is None
+        assert context.asked_about == Call("cancel", {"order_id": "GW1001"})
+
     async def test_a_yes_to_a_person_who_spoke_since_calls_nothing(self):
         conversation = await self.asked()
         colleague = await sync_to_async(make_user)("operator")
@@ -247,13 +257,41 @@ class ConfirmationTests(EngineMixin, TestCase):
 class NoTests(SimpleTestCase):
     def test_long_ones_are_read_at_once(self):
         call, started = Call("cancel_order", {"order_id": "GW1009"}), perf_counter()
-        for word in ("好 ", "ok  ", "no wait ", "leave it ", "yes, please, "):
+        for word in (
+            *(
+                "好 ",
+                "ok  ",
+                "no wait ",
+                "leave it ",
+                "yes, please, ",
+                "yes i am sure ",
+                "please do ",
+            ),
+            *(
+                "please do it ",
+                "嗯嗯",
+                "好的吧",
+                "不了",
+                "先不要",
+                "don't do it ",
+                "hmm, ",
+                "well, no ",
+            ),
+            *(
+                "i'd rather not ",
+                "thank you very much ",
+                "go ahead and cancel it ",
+                "取消",
+                "the my ",
+            ),
+        ):
             said = f"{word * 200}but"
             assert not says_yes(said, call)
-            assert not says_no(said)
+            assert not says_no(said, call)
         assert perf_counter() - started < 1
 
     def test_what_is_a_no(self):
+        call = Call("cancel_order", {"order_id": "GW1009"})
         for text in (
             "No",
             "no, thank you!",
@@ -262,13 +300,31 @@ class NoTests(SimpleTestCase):
             "Nope.",
             "no wait, leave it",
             "Never mind",
+            *(
+                "hold on",
+                "not now",
+                "hmm wait, actually no",
+                "please don't cancel it",
+                "ok, leave it",
+            ),
+            *(
+                "No, don't cancel my order",
+                "I'd rather keep it",
+                "不要取消",
+                "先不要",
+                "别取消",
+                "不了",
+            ),
+            "I don't want to cancel it",
         ):
-            assert says_no(text), text
+            assert says_no(text, call), text
         for text in (
             "No, the other order",
             "not yet but soon",
             "know",
             "yes",
             "wait for the courier",
+            *("no, cancel it", "don't refund it", "stop the refund", "I don't want it", "不好意思"),
+            *("no, I meant GW1002", "取消不了", "wait, yes"),
         ):
-            assert not says_no(text), text
+            assert not says_no(text, call), text
