@@ -6,7 +6,7 @@ then the job's row: the order is the same everywhere.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,8 @@ from uuid import uuid4
 from celery import current_app
 from django.db import transaction
 from django.db.models import F, Max, Value
-from django.db.models.functions import Coalesce
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from agents.cleaning import storable
@@ -67,8 +68,12 @@ def claim(job_pk: int) -> SubagentJob | None:
     return SubagentJob.objects.select_related(*parts).get(pk=job_pk) if claimed else None
 
 
-def lease() -> datetime:
-    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
+def lease() -> CombinedExpression:
+    """Return until when a job belongs to who takes it now, by the database's clock.
+
+    By the clock of a host that is slow, a job that lives would be claimed, and dialled, twice.
+    """
+    return Now() + timedelta(seconds=LEASE_SECONDS)
 
 
 def ours(job: SubagentJob) -> SubagentJob:

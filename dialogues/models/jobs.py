@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
@@ -46,9 +47,10 @@ class SubagentJobQuerySet(models.QuerySet["SubagentJob"]):
 
     def due(self) -> Self:
         """Keep what a worker should be at now: its time has come, or its worker is silent."""
-        now = timezone.now()
-        awaited = Q(state__in=[SubagentState.QUEUED, SubagentState.WAITING], due_at__lte=now)
-        return self.filter(awaited | Q(state=SubagentState.RUNNING, leased_until__lt=now))
+        unowned = [SubagentState.QUEUED, SubagentState.WAITING]
+        awaited = Q(state__in=unowned, due_at__lte=timezone.now())
+        # By the database's clock, which gave the lease: hosts' own differ.
+        return self.filter(awaited | Q(state=SubagentState.RUNNING, leased_until__lt=Now()))
 
     def late(self) -> Self:
         """Keep the unfinished ones whose deadline has passed."""

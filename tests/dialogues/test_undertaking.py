@@ -277,6 +277,20 @@ class LeaseTests(SubAgentMixin, TestCase):
         self.enterContext(patch.object(QuerySet, "aupdate", aupdate))
         self.enterContext(patch.object(undertaking, "BEAT_SECONDS", 0.01))
 
+    def test_a_host_whose_clock_is_slow_keeps_what_it_has_claimed(self):
+        job, now = make_job(), timezone.now
+        with patch.object(leasing.timezone, "now", lambda: now() - timedelta(seconds=60)):
+            SubagentJob.objects.update(due_at=timezone.now())
+            assert leasing.claim(job.pk)
+        assert leasing.claim(job.pk) is None
+        assert not SubagentJob.objects.due().exists()
+
+    def test_a_host_whose_clock_is_fast_takes_nothing_from_who_lives(self):
+        job, now = make_job(), timezone.now
+        assert leasing.claim(job.pk)
+        with patch.object(leasing.timezone, "now", lambda: now() + timedelta(seconds=60)):
+            assert leasing.claim(job.pk) is None
+
     def test_a_renewal_that_fails_is_tried_again(self):
         async def run(work):
             async with asyncio.timeout(10):
