@@ -6,18 +6,23 @@ would behind Django's synchronous middleware.
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from channels.db import aclose_old_connections
+from django.db import Error
 
 from dialogues.chat import frames
 from dialogues.chat.windows import Window, opened
 from dialogues.models import Conversation
 from wowconsole.errors import Invalid, Refused, problem
+
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 25  # seconds; proxies cut a silent request after 30 to 60
 EVENTS_AT_ONCE = 200
@@ -28,6 +33,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = tuple[int, dict[str, Any]]  # status, JSON
+Read = TypeVar("Read")
 
 
 class NoSession(Refused):
@@ -43,6 +49,11 @@ class WrongMethod(Refused):
 class TooLarge(Refused):
     code = "too_large"
     status = 413
+
+
+class Unavailable(Refused):
+    code = "unavailable"
+    status = 503
 
 
 class Hangup(Exception):
@@ -75,7 +86,7 @@ async def _serve(
         if scope["method"] != method:
             raise WrongMethod(f"Use {method}.")
         body = await _body(receive)
-        conversation = await _session(scope)
+        conversation = await _unless_cut_off(partial(_session, scope))
         status, content = await _unless_gone(answer(conversation, scope, body), receive)
     except Refused as refused:
         content = problem(refused.status, refused.code, str(refused)).data
@@ -86,6 +97,23 @@ async def _serve(
         await _send_json(send, status, content, b"application/json")
     finally:
         await aclose_old_connections()
+
+
+async def _unless_cut_off(read: Callable[[], Awaitable[Read]]) -> Read:
+    """Read from the database, once more if it has cut our connection off, as its restart does.
+
+    Raises:
+        Unavailable: it is not back yet.
+    """
+    try:
+        return await read()
+    except Error:
+        await aclose_old_connections()
+    try:
+        return await read()
+    except Error:
+        logger.warning("The database does not answer", exc_info=True)
+        raise Unavailable("That did not work on our side. Try again.") from None
 
 
 async def _body(receive: Receive) -> bytes:
@@ -138,13 +166,17 @@ async def _send_json(send: Send, status: int, content: dict[str, Any], kind: byt
 
 async def _events(conversation: Conversation, scope: Scope, body: bytes) -> Answer:
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    wait = min(_whole(query, "wait"), LONGEST_WAIT)
-    window = Window(conversation, _whole(query, "after"))
+    until = time.monotonic() + min(_whole(query, "wait"), LONGEST_WAIT)
+    return await _unless_cut_off(partial(_news, conversation, _whole(query, "after"), until))
+
+
+async def _news(conversation: Conversation, after: int, until: float) -> Answer:
+    window = Window(conversation, after)
     await window.listener.start()
     try:
         found = [event async for event in window.newer(EVENTS_AT_ONCE)]
-        if wait and not found:
-            found = await _awaited(window, wait)
+        if not found and time.monotonic() < until:
+            found = await _awaited(window, until)
         elif standing := await window.standing():  # who waits on has been told before
             found.append(standing)
     finally:
@@ -152,9 +184,8 @@ async def _events(conversation: Conversation, scope: Scope, body: bytes) -> Answ
     return 200, {"events": found, "after": window.listener.position}
 
 
-async def _awaited(window: Window, seconds: float) -> list[dict[str, Any]]:
+async def _awaited(window: Window, until: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    until = time.monotonic() + seconds
     while not found and (left := until - time.monotonic()) > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(window.listener.rang(), left)

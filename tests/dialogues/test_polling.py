@@ -8,10 +8,13 @@ from unittest import mock
 
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.db import OperationalError
 
 from dialogues import answering, services
 from dialogues.chat import frames, listening, polling
+from dialogues.models import Role
 from tests.dialogues.test_consumers import PATIENCE_SECONDS, SocketTestCase
+from tests.factories import say
 from wowconsole.asgi import application
 
 
@@ -158,3 +161,42 @@ class DoorTests(PollTestCase):
         assert (status, answer["code"]) == (413, "too_large")
         status, answer = await self.post(type="cancel")
         assert (status, answer["code"]) == (409, "nothing_to_stop")
+
+
+class CutOffTests(PollTestCase):
+    """The database restarts, and refuses the connection by which a request would read."""
+
+    def failing(self, name, times):
+        faults = [OperationalError("it restarts")] * times
+        real = getattr(polling, name)
+
+        async def fails_first(*args):
+            if faults:
+                raise faults.pop()
+            return await real(*args)
+
+        self.enterContext(mock.patch.object(polling, name, fails_first))
+
+    async def test_a_poll_and_a_frame_go_on_with_a_new_one(self):
+        self.failing("opened", 1)
+        assert (await self.events())["events"] == []
+        self.failing("opened", 1)
+        status, _ = await self.post(type="message", client_id="a", text="Hi")
+        assert status == 200
+        await self.finish()
+
+    async def test_one_that_is_cut_off_while_it_waits_goes_on_from_where_it_was(self):
+        async def fails(*args):
+            await sync_to_async(say)(self.conversation, "Hello.", Role.STAFF)
+            raise OperationalError("it restarts")
+
+        with mock.patch.object(polling, "_awaited", fails):
+            answer = await self.events(wait=9)
+        assert [event["text"] for event in answer["events"]] == ["Hello."]
+
+    async def test_while_it_is_away_the_client_is_told_to_try_again(self):
+        for name in ("opened", "_awaited"):
+            self.failing(name, 2)
+            with self.assertLogs(polling.logger, "WARNING"):
+                status, problem = await self.request("GET", "events", "after=0&wait=1")
+            assert (status, problem["code"]) == (503, "unavailable")
