@@ -1,6 +1,6 @@
 """What goes into the master agent and what comes out of it: plain data, no dialogue model."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ class TurnContext:
     may_ask: bool = True  # False: a yes would reach nobody, so no tool that asks first is offered
     # Calls agreed to before, of which nobody knows yet what came: a person came in between.
     under_way: Sequence[Call] = ()
-    at_work: bool = False  # a sub-agent's job goes on, whose news is told in this dialogue
+    at_work: Collection[str] = ()  # the jobs of sub-agents that go on; their news is told here
     delegate: Delegate | None = None  # None: no sub-agent can be reached from here
     customer: str = ""  # who they proved to be, by the id of their site; "": nobody knows
     money_left: Decimal | None = None  # dollars that the caps leave; None: no cap

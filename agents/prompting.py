@@ -49,6 +49,7 @@ class Line:
     is_hearsay: bool = False  # a tool's line that repeats what was said, the customer's words too
     is_summary: bool = False  # a tool's line that sums up what a person did; it is never cut
     is_jobs: bool = False  # a tool's line that tells how a sub-agent's job ended
+    is_cancelled: bool = False  # one of these whose job somebody ended before it brought anything
     is_news: bool = False  # one of these that the customer has not been told yet
 
     rules: tuple[Rule, ...] = ()  # on which an agent's line rests; not shown

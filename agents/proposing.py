@@ -157,8 +157,17 @@ def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
     lines = [line for line in jobs if all(each in str(line.arguments) for each in about)]
     if not lines:
         return None
-    words = telling.of_job(lines[-1]) if lines[-1].is_jobs else ON_IT
+    words = _told_of(turn, lines[-1])
     return DialogueAction(REPLY, words, "The customer asked after it") if words else None
+
+
+def _told_of(turn: Running, line: Line) -> str:
+    """Return how a job ended, or that it goes on; "" where it does not, or staff say more of it."""
+    if not line.is_jobs:
+        return ON_IT if line.result.get("job") in turn.context.at_work else ""
+    later = turn.lines[turn.lines.index(line) + 1 :]
+    is_overtaken = line.is_cancelled and any(each.is_staff or each.is_summary for each in later)
+    return "" if is_overtaken else telling.of_job(line)
 
 
 def _is_a_jobs(turn: Running, line: Line) -> bool:

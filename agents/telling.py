@@ -28,6 +28,7 @@ BROKEN = (
     "minutes, or ask for a person."
 )
 FAILED = "I'm sorry, this did not work out ({job}): {error}"
+CANCELLED = "This was cancelled ({job}), so no news of it will come. Ask me if I shall try again."
 LONGEST_NAME = 20  # characters of an argument that says what a job was about
 TAKEN_UP = 0.3  # of the words that carry a meaning
 _WORD = re.compile(r"[\u4e00-\u9fff]|\d+|[^\W\d_]{4,}")
@@ -86,7 +87,8 @@ def of_job(line: Line) -> str:
         return str(line.result.get("summary") or "")
     about = [text for text in map(str, line.arguments.values()) if len(text) <= LONGEST_NAME]
     job = " ".join([line.name.replace("_", " "), *about])
-    return FAILED.format(job=job, error=line.result["error"])
+    words = CANCELLED if line.is_cancelled else FAILED
+    return words.format(job=job, error=line.result["error"])
 
 
 def _takes_up(reply: str, words: str) -> bool:

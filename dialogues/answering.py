@@ -218,6 +218,7 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
     """Return all that the agent of a release may know when it answers a turn."""
     call, agreed = answer_by(turn) or (None, True)
     confirmed = replace(call, key=agreeing.key_of(turn.conversation, call)) if call else None
+    unfinished = turn.conversation.jobs.unfinished()
     left = capping.money_left(turn.conversation, but=turn.pk)
     return TurnContext(
         str(turn.public_id),
@@ -227,12 +228,12 @@ def context_of(turn: Turn, release: Release) -> TurnContext:
         audience=turn.conversation.audience,
         confirmed=confirmed if agreed else None,
         declined=not agreed,
-        may_ask=not is_retold(turn),
         asked_about=asked_about(turn),
+        may_ask=not is_retold(turn),
         delegate=delegate_for(turn),
         under_way=agreeing.under_way(turn),
         customer=turn.conversation.customer_ref,
-        at_work=turn.conversation.jobs.unfinished().exists(),
+        at_work=[str(job) for job in unfinished.values_list("public_id", flat=True)],
         money_left=left,
         reserve=None if left is None else partial(sync_to_async(capping.reserve), turn),
         done=done_in(turn),

@@ -16,6 +16,7 @@ from dialogues.models import (
     EventKind,
     Handover,
     Role,
+    SubagentState,
     SummarySource,
     Turn,
     brings_news,
@@ -27,6 +28,13 @@ QUESTION = re.compile(r"[?？吗]")
 QUOTED = re.compile(r"“[^”]*”")  # what somebody else was asked: a call tells its questions so
 COLLEAGUE = "colleague"  # the name under which the prompt tells what a person did
 CUSTOMER_SAID = "Customer: "  # before the customer's words, in a summary from the log
+# A job that somebody ended, which is no news: who did knows. Not one that looks at a file.
+CANCELLED = Q(
+    ~Q(data__name__in=list(SENSES.values())),
+    kind=EventKind.JOB,
+    data__state=SubagentState.CANCELLED,
+    data__has_key="arguments",
+)
 SUMMARISED = Q(ended_handover__summary__gt="")  # a hand-back with words for the agent
 
 
@@ -48,7 +56,8 @@ def as_line(event: Event) -> Line:
             "tool",
             name=data["name"],
             arguments=arguments_of(event),
-            result=data["result"],
+            result=data["result"] if "result" in data else {"error": data["detail"]},
+            is_cancelled=data.get("state") == SubagentState.CANCELLED,
             is_customers=is_evidence(event),
             is_jobs=event.kind == EventKind.JOB and data["name"] not in SENSES.values(),
         )
@@ -87,7 +96,7 @@ def lines_for(turn: Turn) -> list[Line]:
             Q(seq__lte=turn.asked_seq) | Q(turn__asked_seq__lt=turn.asked_seq),
             conversation=turn.conversation,
         )
-        .filter(brings_news() | told())
+        .filter(brings_news() | told() | CANCELLED)
         .annotate(is_asked=Case(When(brings_news(), then=Q(seq__gt=answered)), default=False))
         .select_related("ended_handover")
         .order_by("-is_asked", "-seq")[:LINES_SHOWN]
@@ -116,7 +125,7 @@ def _with_news(events: Sequence[Event], answered: int) -> list[Line]:
     by_people = [event.seq for event in events if _is_by_person(event)]
     told, lines = max([answered, *by_people]), [as_line(event) for event in events]
     return [
-        replace(line, is_news=line.is_jobs and event.seq > told)
+        replace(line, is_news=line.is_jobs and not line.is_cancelled and event.seq > told)
         for event, line in zip(events, lines, strict=True)
     ]
 
@@ -199,5 +208,3 @@ def asked_about(turn: Turn) -> Call | None:
     if asking is None or asking.fence != turn.fence or "pending" not in asking.output:
         return None
     return Call(**asking.output["pending"])
-
-

@@ -221,6 +221,8 @@ def announce(job: SubagentJob) -> Event:
     if job.state in TOLD:
         tell = REGISTRY[job.subagent].tell
         data |= {"arguments": job.arguments, "result": tell(job.result)}
+    elif job.state == SubagentState.CANCELLED:
+        data["arguments"] = job.arguments
     return append(
         conversation=job.conversation, kind=EventKind.JOB, role=Role.SYSTEM, turn=None, data=data
     )

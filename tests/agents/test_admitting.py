@@ -111,7 +111,7 @@ class AdmittingTests(AgentMixin, TestCase):
         for release in (self.release, self.wording):
             for text in ("bye", "thanks a lot"):
                 closes = says("Bye!", CLOSE)
-                action = await self.said(closes, text=text, release=release, at_work=True)
+                action = await self.said(closes, text=text, release=release, at_work=["a job"])
                 assert (action.name, action.reply) == (REPLY, proposing.ON_IT)
 
     async def test_a_hand_over_says_no_farewell(self):

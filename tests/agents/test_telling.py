@@ -49,9 +49,10 @@ class TellingTests(AgentMixin, TestCase):
         assert (last.action.reply, len(self.engine.requests)) == (NOTE, 1)
 
     async def test_who_asks_after_a_job_hears_what_it_brought_or_that_it_goes_on(self):
-        begun = Line("tool", name="call_shop", result={"state": "queued", "note": NOTE})
+        begun = Line("tool", name="call_shop", result={"job": "1", "state": "queued", "note": NOTE})
         news = Line("customer", "Any news?")
-        assert (await self.finished(ASKED, begun, BEGUN, news)).action.reply == proposing.ON_IT
+        last = await self.finished(ASKED, begun, BEGUN, news, at_work=["1"])
+        assert last.action.reply == proposing.ON_IT
         told = Line("agent", RESULT["summary"])
         last = await self.finished(ASKED, begun, BEGUN, TOLD, told, news)
         assert last.action.reply == RESULT["summary"]
@@ -62,7 +63,9 @@ class TellingTests(AgentMixin, TestCase):
     async def test_who_asks_after_another_order_is_not_told_of_the_jobs(self):
         schema = {"type": "object", "properties": {"order_id": {"pattern": "^GW[0-9]{4}$"}}}
         await Tool.objects.filter(name="call_shop").aupdate(parameters=schema)
-        begun = Line("tool", name="call_shop", arguments={"order_id": "GW1012"}, result={"job": 1})
+        begun = Line(
+            "tool", name="call_shop", arguments={"order_id": "GW1012"}, result={"job": "1"}
+        )
         for text, reply in (
             ("Any news about GW1012?", proposing.ON_IT),
             ("Any news?", proposing.ON_IT),
@@ -70,8 +73,31 @@ class TellingTests(AgentMixin, TestCase):
             ("Any news about GW10122?", "None that I know of."),
         ):
             self.engine.will(says("None that I know of."))
-            last = await self.finished(ASKED, begun, BEGUN, Line("customer", text))
+            asked = Line("customer", text)
+            last = await self.finished(ASKED, begun, BEGUN, asked, at_work=["1"])
             assert last.action.reply == reply, text
+
+    async def test_who_asks_after_a_job_that_was_cancelled_hears_that(self):
+        arguments = {"order_id": "GW7"}
+        begun = Line("tool", name="call_shop", arguments=arguments, result={"job": "1"})
+        by = {"error": "Cancelled by olivia"}
+        cancelled = replace(begun, result=by, is_jobs=True, is_cancelled=True)
+        for text in ("Any news?", "有消息了吗？"):
+            asked = Line("customer", text)
+            last = await self.finished(ASKED, begun, BEGUN, cancelled, asked, at_work=["2"])
+            assert last.action.reply == telling.CANCELLED.format(job="call shop GW7"), text
+        assert self.engine.requests == []
+        did = {"did": "I cancelled the call, the order has arrived."}
+        summary = Line("tool", name="colleague", result=did, is_summary=True)
+        self.engine.will(says("It is here, says my colleague."))
+        last = await self.finished(ASKED, begun, BEGUN, cancelled, summary, asked)
+        assert last.action.reply == "It is here, says my colleague."
+
+    async def test_a_job_of_which_only_the_beginning_is_known_is_not_said_to_go_on(self):
+        begun = Line("tool", name="call_shop", result={"job": "1"})
+        self.engine.will(says("None that I know of."))
+        last = await self.finished(ASKED, begun, BEGUN, Line("customer", "Any news?"))
+        assert last.action.reply == "None that I know of."
 
     async def test_a_customer_who_wrote_meanwhile_is_answered_too(self):
         self.engine.will(says("You may also come and get it."))

@@ -11,7 +11,7 @@ from dialogues import answering, services
 from dialogues.desk import control
 from dialogues.history import lines_for
 from dialogues.jobs import delegating
-from dialogues.models import Control, SubagentJob, SubagentState
+from dialogues.models import Control, SubagentJob, SubagentState, Turn
 from tests import factories
 from tests.dialogues.calls import (
     NUMBER,
@@ -50,7 +50,7 @@ class DelegatingTests(SubAgentMixin, TestCase):
         self.register(result_of(well=True))
         for at_work in (False, True, False):
             context = answering.context_of(self.turn, self.turn.release)
-            assert context.at_work is at_work
+            assert bool(context.at_work) is at_work
             if at_work:
                 do(SubagentJob.objects.get())
             elif not SubagentJob.objects.exists():
@@ -132,6 +132,17 @@ class CancellingTests(SubAgentMixin, TestCase):
         assert self.job.state == SubagentState.CANCELLED
         assert told(self.job)[-1] == ("cancelled", "Cancelled by the customer")
         assert do(self.job).state == SubagentState.CANCELLED
+
+    def test_the_agent_is_shown_that_it_was_and_takes_it_for_no_news(self):
+        delegating.cancel(conversation=self.job.conversation, job=self.job.public_id, by="olivia")
+        assert services.begin_turn(self.job.conversation_id) is None
+        asked = factories.say(self.job.conversation, "Any news?")
+        turn = Turn.objects.create(conversation=self.job.conversation, asked_seq=asked.seq)
+        line, last = lines_for(turn)
+        assert (line.name, line.arguments) == (self.job.name, self.job.arguments)
+        assert line.result == {"error": "Cancelled by olivia"}
+        assert (line.is_jobs, line.is_cancelled, line.is_news) == (True, True, False)
+        assert last.text == "Any news?"
 
     def test_the_end_of_the_conversation_is_the_end_of_what_is_done_for_it(self):
         make_job(self.job.conversation, key="done", order_id="GW1002")
