@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.subagents import REGISTRY
 from agents.subagents.values import in_words
-from dialogues.models import SubagentChange, SubagentJob, SubagentState
+from dialogues.models import Attachment, SubagentChange, SubagentJob, SubagentState
 
 HOP_MS = 150  # the budget between a delegation and a worker's taking it up
 BYS = {"model": "the model's words", "template": "the template's words"}
@@ -62,18 +62,29 @@ class ShownLine:
 
 
 def shown(job: SubagentJob) -> dict[str, Any]:
-    """Return what a job's page shows beside its row, in two queries."""
+    """Return what a job's page shows beside its row, in two queries, or three."""
     changes = list(job.changes.all())
+    evidence = _evidence(job)
     return {
         "states": _states(changes),
         "lines": [_line(line) for line in job.lines.all()],
         "facts": _facts(job),
-        "plain": "" if "summary" in job.result else _pretty(job.result),
+        "evidence": evidence,
+        "plain": "" if "summary" in job.result or evidence else _pretty(job.result),
         "asked": _pretty(job.arguments),
         "score": job.report.get("score"),
         "budgets": _budgets(job, changes),
         "subagent": REGISTRY.get(job.subagent),
     }
+
+
+def _evidence(job: SubagentJob) -> list[Attachment]:
+    """Return the pictures, recordings and files that a job has looked into."""
+    if "found" not in job.result:
+        return []
+    ids = job.arguments.get("attachments", [])
+    sensed = job.conversation.attachments.filter(public_id__in=ids).exclude(evidence=None)
+    return list(sensed.order_by("pk"))
 
 
 def line_of(kept: dict[str, Any]) -> ShownLine:

@@ -24,7 +24,7 @@ from tests.dialogues.documents import INVOICE, lines_of, locked_pdf, scanned_pdf
 from tests.dialogues.pictures import draw, edited, encoded, scenery, voice
 from tests.dialogues.test_attaching import stored_apart  # noqa: F401 (a fixture)
 from tests.engine import Answer, EngineMixin, says
-from tests.factories import make_conversation, make_release
+from tests.factories import make_conversation, make_release, make_user
 
 
 def make_message(*contents, text="", **fields):
@@ -79,6 +79,14 @@ class EvidenceTests(TestCase):
 
     def test_the_recogniser_tells_of_such_lines(self):
         assert seeing._reader().text_score == 0
+
+    def test_the_page_of_its_job_shows_it_as_the_conversation_does(self):
+        make_message(encoded(draw()))
+        do_jobs()
+        self.client.force_login(make_user("admin"))
+        page = self.client.get(SubagentJob.objects.get().get_absolute_url())
+        self.assertContains(page, "What was made out in pictures")
+        self.assertNotContains(page, "&quot;found&quot;")
 
     def test_what_a_photo_shows_stays_unknown(self):
         make_message(encoded(scenery()))
