@@ -168,11 +168,12 @@ def _grounds(turn: Running, action: DialogueAction, rules: list[Rule]) -> Ground
 def _kept_of(line: Line, grounds: Grounds) -> list[Source]:
     """Return where a tool's line stands: what a refusal says may be repeated, but proves no deed.
 
-    The customer's own file and a summary of the talk are no more than the customer's words.
+    So may what was read in the customer's own file. A summary of the talk is no more than the
+    customer's words.
     """
-    if not line.is_proof:
+    if line.is_hearsay:
         return grounds.said
-    return grounds.stated if failed(line.result) else grounds.told
+    return grounds.stated if line.is_customers or failed(line.result) else grounds.told
 
 
 def _offers(turn: Running) -> str:

@@ -133,9 +133,9 @@ class Grounds:
 
     `rules` are those it cites; `told` what tools told without an error, by name; `staff` what
     colleagues wrote. `said`: customers' words, good only where they are taken up. `stated`: what
-    the agent itself said before, when it had a source, and what tools refused: good for figures,
-    not for promises. `hands_over`: a colleague takes over with it, who may well call. `offers`:
-    in words, what the agent's tools can do.
+    the agent itself said before, when it had a source, what tools refused and customers' files
+    read: good for figures, not for promises. `hands_over`: a colleague takes over with it, who may
+    well call. `offers`: in words, what the agent's tools can do.
     """
 
     rules: list[Source] = field(default_factory=list)
