@@ -51,8 +51,8 @@ class Line:
     is_jobs: bool = False  # a tool's line that tells how a sub-agent's job ended
     is_cancelled: bool = False  # one of these whose job somebody ended before it brought anything
     is_news: bool = False  # one of these that the customer has not been told yet
-
     rules: tuple[Rule, ...] = ()  # on which an agent's line rests; not shown
+
     @property
     def is_proof(self) -> bool:
         """Whether what a tool's line tells may be relied on: it is nobody's word but the tool's."""

@@ -227,6 +227,7 @@ def _look_up(turn: Running) -> DialogueAction | None:
     text = said_last(turn)
     spoken_of = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
     asked = [tool for tool in spoken_of if occasions.asked_for(tool, text)]
+    asked = asked or _that_know_it(turn, spoken_of)[:1]
     if len(asked) != 1 or asked[0].is_irreversible:
         return None
     [tool] = asked
@@ -235,16 +236,6 @@ def _look_up(turn: Running) -> DialogueAction | None:
     return _call(tool, arguments) if arguments else question(turn, tool)
 
 
-def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
-    """Return the call that may fill the fields of the rules cited, of what was named."""
-    asked = asked or _that_know_it(turn, spoken_of)[:1]
-    if not turn.context.release.quotes or not missing_fields(turn.cited(action), turn.lines):
-        return None
-    for tool in turn.tools.values():
-        arguments = arguments_in(tool, named_now(turn)) if tool.occasions else None
-        if arguments and not tool.is_irreversible and arguments not in turn.made.get(tool.name, []):
-            return _call(tool, arguments)
-    return None
 def _that_know_it(turn: Running, tools: Sequence[Tool]) -> list[Tool]:
     """Return the tools that look up what the customer wrote, if that is one identifier alone."""
     said = waiting(turn)
@@ -252,6 +243,15 @@ def _that_know_it(turn: Running, tools: Sequence[Tool]) -> list[Tool]:
     return looking if words_beside(patterns(turn), said) <= _BESIDE_A_NUMBER else []
 
 
+def look_up_for(turn: Running, action: DialogueAction) -> DialogueAction | None:
+    """Return the call that may fill the fields of the rules cited, of what was named."""
+    if not turn.context.release.quotes or not missing_fields(turn.cited(action), turn.lines):
+        return None
+    for tool in turn.tools.values():
+        arguments = arguments_in(tool, named_now(turn)) if tool.occasions else None
+        if arguments and not tool.is_irreversible and arguments not in turn.made.get(tool.name, []):
+            return _call(tool, arguments)
+    return None
 
 
 def said_last(turn: Running) -> str:

@@ -19,8 +19,8 @@ from dialogues.models import (
     SubagentState,
     SummarySource,
     Turn,
-    brings_news,
     TurnUnit,
+    brings_news,
 )
 from dialogues.senses.looking import SENSES, arguments_of, heard, in_words, is_evidence
 
@@ -189,14 +189,6 @@ def answer_by(turn: Turn) -> tuple[Call, bool] | None:
     return call, agreed
 
 
-def _is_void(question: Event, messages: QuerySet[Event]) -> bool:
-    """Say whether the answer to a question was stopped, or the agent has put another since."""
-    turns = Turn.objects.stopped().filter(conversation=question.conversation_id)
-    if turns.filter(asked_seq__gt=question.seq).exists():
-        return True
-    newer = messages.filter(role=Role.AGENT, seq__gt=question.seq)
-    texts = newer.values_list("text", flat=True)
-    return any(QUESTION.search(QUOTED.sub("", text)) for text in texts)
 def asked_about(turn: Turn) -> Call | None:
     """Return the call that the turn before asked about, or that was declined in it.
 
@@ -208,3 +200,13 @@ def asked_about(turn: Turn) -> Call | None:
     if asking is None or asking.fence != turn.fence or "pending" not in asking.output:
         return None
     return Call(**asking.output["pending"])
+
+
+def _is_void(question: Event, messages: QuerySet[Event]) -> bool:
+    """Say whether the answer to a question was stopped, or the agent has put another since."""
+    turns = Turn.objects.stopped().filter(conversation=question.conversation_id)
+    if turns.filter(asked_seq__gt=question.seq).exists():
+        return True
+    newer = messages.filter(role=Role.AGENT, seq__gt=question.seq)
+    texts = newer.values_list("text", flat=True)
+    return any(QUESTION.search(QUOTED.sub("", text)) for text in texts)

@@ -14,7 +14,6 @@ from dialogues.models.opening import SceneOwnedQuerySet
 from knowledge.models import Job, Scene
 from wowconsole.roles import AnyUser
 
-
 LONGEST_SUMMARY = 1000  # characters; the agent is shown all of them
 
 

@@ -38,7 +38,6 @@ class OptOutQuerySet(models.QuerySet["OptOut"]):
         rows = self.filter(customer_ref=customer_ref)
         return rows if site_pk is None else rows.filter(Q(site=site_pk) | Q(site=None))
 
-
     def of_chat(self, chat: Conversation) -> Self:
         """Keep what was said in a chat, and what its customer, if they are known, said anywhere."""
         said = Q(conversation=chat)
