@@ -106,7 +106,7 @@ def problems_of(turn: Running, action: DialogueAction) -> list[str]:
     if action.name not in BUILT_IN or (action.reply and action.reply in known):
         return []
     problems = _unsourced(turn, action, cited)
-    if not languages.is_listed(action.reply):
+    if not languages.may_be_said(action.reply):
         problems.append(UNLISTED)
     if len(action.reply) > generating.LONGEST_SAID:
         problems.append(generating.TOO_LONG)

@@ -6,6 +6,8 @@ way round: a Latin text counts as English where enough of its words are common E
 
 import re
 
+from django.conf import settings
+
 from knowledge.quantities import NUMBER_NAMES, TENS_NAMES, plain
 
 FEWEST_WORDS = 3  # lower-case ones: names of dishes and streets are of no language
@@ -41,6 +43,11 @@ _TRADITIONAL = re.compile("[們這會為個來對時過還說請謝訂單點後�
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 
 
+def may_be_said(text: str) -> bool:
+    """Say whether a model may word it: in a listed language, unless the house takes any."""
+    return settings.ANY_LANGUAGE or is_listed(text)
+
+
 def is_listed(text: str) -> bool:
     """Say whether all that a text says can be read by the lists."""
     text = plain(text)
@@ -50,7 +57,12 @@ def is_listed(text: str) -> bool:
 
 
 def may_be_another(text: str) -> bool:
-    """Say whether a sentence that is not whole yet shows no sign of a listed language."""
+    """Say whether a sentence that is not whole yet shows no sign of a listed language.
+
+    Never where the house takes any.
+    """
+    if settings.ANY_LANGUAGE:
+        return False
     words = _LOWER.findall(plain(text))
     return not is_listed(text) or (bool(words) and not any(map(_is_common, words)))
 

@@ -300,6 +300,9 @@ CONVERSATION_CAP_CENTS = env_int("CONVERSATION_CAP_CENTS", default=0)
 DAY_CAP_CENTS = env_int("DAY_CAP_CENTS", default=0)
 # Of a day's answers: where the model wrote nothing readable at first in more, the overview warns.
 UNREADABLE_ALERT_PERCENT = env_int("UNREADABLE_ALERT_PERCENT", default=5)
+# Lets a model word replies in languages whose promises and deeds can't be read; their figures and
+# addresses are checked all the same.
+ANY_LANGUAGE = env_bool("ANY_LANGUAGE", default=False)
 # A model that compares answers and rules: any server that speaks the OpenAI API. Without one,
 # what only a judge can tell is left to people.
 JUDGE_URL = env_text("JUDGE_URL", default="").rstrip("/")

@@ -165,6 +165,14 @@ class PromiseTests(AgentMixin, TestCase):
         last = await self.finished(Line("customer", "Meine Suppe war kalt"))
         assert (last.action.reply, "English" in last.degraded) == (rule, True)
 
+    async def test_a_house_may_take_any_language_and_still_checks_figures(self):
+        thanks = "Gern geschehen! Schreiben Sie uns jederzeit wieder."
+        with self.settings(ANY_LANGUAGE=True):
+            self.engine.always = says(thanks)
+            assert (await self.finished(Line("customer", "Danke"))).action.reply == thanks
+            self.engine.always = says("Ihre Suppe kostet 17 Euro.")
+            assert (await self.finished(Line("customer", "Preis?"))).action.name == HANDOFF
+
     async def test_what_changes_something_proves_what_it_does(self):
         for name, reply in (("refund_it", "I have refunded it."), ("find_refunds", "")):
             tool = await sync_to_async(make_tool)(
