@@ -6,7 +6,7 @@ WOWService report (arXiv 2510.13291), with batch retrieval before each turn.
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from asgiref.sync import sync_to_async
@@ -40,7 +40,6 @@ from agents.happenings import (
     TurnContext,
 )
 from agents.models import Tool
-from agents.prompting import Line, Rule
 from agents.turning import Running
 from knowledge.searching import Found
 
@@ -60,7 +59,6 @@ __all__ = [
     "find_rules",
     "make_agreed",
     "news",
-    "rehearse",
 ]
 
 UNREADABLE = "The model wrote no readable action twice."
@@ -117,7 +115,7 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
         yield Delta(action.reply)
         yield Finished(action)
     elif turn.tools[action.name].is_irreversible:
-        yield _asking(turn, action)
+        yield asking(turn, action)
     else:
         async for happening in _call_unasked(turn, action):
             yield happening
@@ -127,7 +125,7 @@ async def _proposed(turn: Running) -> AsyncIterator[Happening]:
             yield Finished(told, degraded=telling.broken(turn))
 
 
-def _asking(turn: Running, call: DialogueAction) -> Finished:
+def asking(turn: Running, call: DialogueAction) -> Finished:
     """Ask for the customer's yes to a call, unless its rule denies it or wants a picture first.
 
     Nor while the same is under way already: what came of that is to be known first.
@@ -178,7 +176,7 @@ async def _follow(turn: Running, step: Step) -> AsyncIterator[Happening]:
         async for happening in _call_unasked(turn, call):
             yield happening
         said = guarding.checked(turn, action, step)
-    for happening in _spoken(turn, said, step) if said else _again(turn, step):
+    for happening in _spoken(turn, said, step) if said else again(turn, step):
         yield happening
 
 
@@ -195,11 +193,11 @@ async def _act(turn: Running, action: DialogueAction, step: Step) -> AsyncIterat
 def _asked_by_model(
     turn: Running, tool: Tool, action: DialogueAction, step: Step
 ) -> list[Happening]:
-    finished = _asking(turn, action)
+    finished = asking(turn, action)
     if finished.pending is None or granting.is_founded(turn, tool, action):
         return [step, finished]
     step.fault, step.problems = "forbidden", [UNFOUNDED.format(name=action.name)]
-    return _again(turn, step)
+    return again(turn, step)
 
 
 def _spoken(turn: Running, action: DialogueAction, step: Step) -> list[Happening]:
@@ -217,7 +215,7 @@ def _rest(turn: Running, reply: str) -> Delta | None:
     return Delta(reply, withdraws=True)
 
 
-def _again(turn: Running, step: Step) -> list[Happening]:
+def again(turn: Running, step: Step) -> list[Happening]:
     """Have a refused output written once more; the second time is the last."""
     kind = "unbacked" if step.fault == "unbacked" else "unreadable"
     if kind not in turn.retried:
@@ -286,60 +284,3 @@ def find_rules(context: TurnContext) -> list[Found]:
     """
     [found] = find_rules_for([context.lines], scene=context.scene, audience=context.audience)
     return found
-
-
-async def rehearse(
-    context: TurnContext,
-    rules: Sequence[Rule],
-    told: Sequence[Line] = (),
-    steps: list[Step] | None = None,
-) -> DialogueAction:
-    """Return what the agent would say or do first by `rules`; tools are named, never called.
-
-    It is held to the same checks as in service, with one more try where they refuse.
-
-    Args:
-        told: what calls of this turn told already; the next action is the one after them.
-        steps: where each engine call is put, also of a try that fails, for who counts its cost.
-
-    Raises:
-        EngineUnavailable: no answer.
-    """
-    turn = await turning.begin(context)
-    turning.show(turn, rules)
-    said = await _rehearsed(turn, told, [] if steps is None else steps)
-    return telling.with_news(context, said)
-
-
-async def _rehearsed(turn: Running, told: Sequence[Line], steps: list[Step]) -> DialogueAction:
-    if plain := _without_a_model(turn, told):
-        return plain
-    while not turn.spent.over(turn.budget):
-        step = Step(generating.prompt_of(turn), is_retry=turn.refused is not None)
-        steps.append(step)
-        async for _ in generating.ask(turn, step, guarding.is_backed):
-            pass
-        action = generating.read(turn, step)
-        if action is not None and action.calls_a_tool:
-            return action
-        if action is not None and (said := guarding.checked(turn, action, step)):
-            return granting.with_offer(turn, said)[0]
-        last = _again(turn, step)[-1]
-        if isinstance(last, Finished):
-            return last.action
-    return degrading.instead(turn, "Its budget is used up.").action
-
-
-def _without_a_model(turn: Running, told: Sequence[Line]) -> DialogueAction | None:
-    """Return what no model is asked for; afterwards the turn knows what its calls told."""
-    if turn.context.declined:
-        return DialogueAction(CLARIFY, confirming.LEFT, "The customer said no")
-    asked = None if turn.context.confirmed else proposing.proposed(turn)
-    for line in told:
-        turn.lines.append(line)
-        turn.made.setdefault(line.name, []).append(line.arguments)
-    if told or asked is None:
-        return telling.as_told(turn, is_all=asked is not None and asked.calls_a_tool)
-    if asked.calls_a_tool and turn.tools[asked.name].is_irreversible:
-        return _asking(turn, asked).action
-    return asked

@@ -15,9 +15,10 @@ from django.db import transaction
 
 from agents import engines
 from agents.actions import DialogueAction
-from agents.master import TurnContext, find_rules, rehearse
+from agents.master import TurnContext, find_rules
 from agents.models import Release, live_release
 from agents.prompting import LINES_SHOWN, Line, Message, Rule
+from agents.rehearsing import rehearse
 from dialogues.appending import LONGEST_MESSAGE
 from dialogues.history import CUSTOMER_SAID, as_line, told
 from dialogues.models import (

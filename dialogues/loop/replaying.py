@@ -14,9 +14,10 @@ from django.db import connection, transaction
 
 from agents import engines
 from agents.actions import DialogueAction
-from agents.master import TurnContext, rehearse
+from agents.master import TurnContext
 from agents.models import Release, live_release
 from agents.prompting import Line, Rule
+from agents.rehearsing import rehearse
 from agents.turning import rule_of
 from dialogues.history import lines_for
 from dialogues.loop import weighing

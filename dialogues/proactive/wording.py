@@ -6,7 +6,7 @@ from decimal import Decimal
 from asgiref.sync import async_to_sync
 from django.db.models import F
 
-from agents import engines, master
+from agents import engines, rehearsing
 from agents.actions import REPLY
 from agents.happenings import Step, TurnContext
 from agents.models import Release, live_release
@@ -72,7 +72,7 @@ def _context(
 
 async def _said(context: TurnContext, steps: list[Step]) -> str:
     try:
-        action = await master.rehearse(context, [], steps=steps)
+        action = await rehearsing.rehearse(context, [], steps=steps)
     except engines.EngineUnavailable:
         return ""
     finally:

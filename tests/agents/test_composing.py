@@ -5,7 +5,7 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents import master, occasions
+from agents import occasions, rehearsing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.composing import as_written, filled, verified_fields
 from agents.degrading import SORRY
@@ -141,8 +141,8 @@ class StrictTests(AgentMixin, TestCase):
         other = Rule(8, "Warming soup up", "Soup can be warmed up.", "low", 0.86)
         self.engine.always = says("It is harmless.", knowledge=[8])
         context = TurnContext("t", self.release, self.scene, [said(ASKED)])
-        assert (await master.rehearse(context, [first, other])).reply == other.content
-        assert (await master.rehearse(context, [other, first])).reply == "It is harmless."
+        assert (await rehearsing.rehearse(context, [first, other])).reply == other.content
+        assert (await rehearsing.rehearse(context, [other, first])).reply == "It is harmless."
 
     async def test_what_its_fields_need_is_asked_for(self):
         action = await self.said(said("The notice of waiting"), unit=self.filled)

@@ -6,7 +6,7 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from agents import degrading, master
+from agents import degrading, master, rehearsing
 from agents.actions import HANDOFF, REPLY
 from agents.breaking import FAILURES
 from agents.prompting import Line, Rule
@@ -399,11 +399,11 @@ class RehearsalTests(AgentMixin, TestCase):
     async def test_a_rehearsal_is_held_to_the_same_checks(self):
         self.engine.always = says("You get a $50 voucher.", knowledge=[7])
         context = master.TurnContext("t", self.release, self.scene, [Line("customer", ASKED)])
-        action = await master.rehearse(context, [Rule(7, ASKED, RULE)])
+        action = await rehearsing.rehearse(context, [Rule(7, ASKED, RULE)])
         assert (action.name, len(self.engine.requests)) == (HANDOFF, 2)
         with mock.patch.object(degrading, "SURE", 2.0):
             self.engine.will(says("You get a $5 voucher.", knowledge=[7]))
-            assert (await master.rehearse(context, [Rule(7, ASKED, RULE)])).name == REPLY
+            assert (await rehearsing.rehearse(context, [Rule(7, ASKED, RULE)])).name == REPLY
 
 
 class CopyTests(AgentMixin, TestCase):

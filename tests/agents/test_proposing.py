@@ -5,7 +5,7 @@ from decimal import Decimal
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from agents import master
+from agents import rehearsing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.confirming import LEFT, Call
 from agents.degrading import SORRY
@@ -238,7 +238,7 @@ class ProposingTests(AgentMixin, TestCase):
             lines = [Line("customer", "Where is my order GW1009?"), Line("agent", "Cancel it?")]
             lines.append(Line("customer", text))
             context = TurnContext("t", self.release, self.scene, lines, **fields)
-            return await master.rehearse(context, [])
+            return await rehearsing.rehearse(context, [])
 
         self.engine.always = says("In the model's words.")
         assert (await rehearsed("No, thanks.", declined=True)).reply == LEFT
@@ -259,7 +259,7 @@ class AsWrittenTests(AgentMixin, TestCase):
         self.engine.will(says("In the model's words."))
         rules = [Rule(7, "when", rule, similarity=similarity)]
         context = TurnContext("t", release or self.release, None, [Line("customer", text)])
-        return await master.rehearse(context, rules)
+        return await rehearsing.rehearse(context, rules)
 
     async def test_a_rule_that_fits_almost_word_for_word_is_the_answer(self):
         said = await self.said("My pizza was cold")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents import confirming, master, proposing, telling
+from agents import confirming, master, proposing, rehearsing, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import composed_early
 from agents.confirming import Call
@@ -157,7 +157,7 @@ class TellingTests(AgentMixin, TestCase):
     async def test_a_rehearsal_tells_what_service_would(self):
         async def rehearsed(*lines, **fields):
             context = master.TurnContext("t", self.release, self.scene, list(lines))
-            return (await master.rehearse(context, [], **fields)).reply
+            return (await rehearsing.rehearse(context, [], **fields)).reply
 
         self.engine.always = says("And yes.")
         meanwhile = Line("customer", "And is it hot?")
