@@ -15,6 +15,7 @@ from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
 from agents.turning import Running, words_itself
+from knowledge.scripts import count_words
 
 ANYTHING_ELSE = "What else can I do for you?"
 UNKNOWN = "I have found nothing on that. Please say it in other words, or ask for a person."
@@ -70,7 +71,7 @@ def _to_whom(reply: str) -> str:
         each
         for each in SENTENCE.split(reply)
         if _WHO.search(each)
-        and len(each.split()) <= SMALL_TALK_WORDS
+        and count_words(each) <= SMALL_TALK_WORDS
         and not _FAREWELL.search(each)
     ]
     return " ".join(said) or proposing.COLLEAGUE
@@ -105,5 +106,5 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
         return False
     if _DENIES_ALL.search(action.reply) or names_untold(action.reply, turn.lines):
         return True
-    is_small_talk = len(action.reply.split()) <= SMALL_TALK_WORDS
+    is_small_talk = count_words(action.reply) <= SMALL_TALK_WORDS
     return not is_small_talk and not any(letter.isdigit() for letter in action.reply)

@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.clauses import DENIES, sentences, split_up
 from knowledge.quantities import plain
+from knowledge.scripts import count_words
 
 REFUSED = re.compile(
     r"\b(reject|declin|deni(ed|al)|deny|refus|ineligible|fail|void|expired|revoked|withdrawn"
@@ -81,7 +82,7 @@ def _switched(name: str, row: tuple[int, ...], *, is_on: bool) -> Iterator[Fact]
 
 
 def _said(name: str, value: str, row: tuple[int, ...]) -> Iterator[Fact]:
-    is_short = len(value.split()) <= STATUS_WORDS
+    is_short = count_words(value) <= STATUS_WORDS
     parts = re.split(r"[,;，；]", value) if is_short else [value]
     for part in filter(lambda part: not _EMPTY.fullmatch(part), parts):
         refuses = REFUSED.search(f"{name} {part}") or (is_short and _NO.search(part))

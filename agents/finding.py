@@ -10,6 +10,7 @@ from agents.promising import sentences
 from agents.prompting import Line
 from knowledge import anticipating
 from knowledge.models import Scene
+from knowledge.scripts import count_words
 from knowledge.searching import Found, current_settings, search, shown_of
 
 _NUMBER = re.compile(r"\d{2,}")
@@ -77,11 +78,17 @@ def wants(lines: Sequence[Line]) -> list[str]:
     asked = False
     for line in lines:
         if line.role == "customer":
-            goes_on = asked and said and _NUMBER.search(line.text)
-            said.append(f"{said.pop()} {line.text}" if goes_on else line.text)
+            is_answer = asked and said and _NUMBER.search(line.text)
+            said.append(f"{said.pop()} {line.text}" if is_answer else line.text)
         elif line.role == "agent":
             asked = any(map(_ASKS_FOR_ONE.search, sentences(line.text)))
     return said
+
+
+def goes_on(lines: Sequence[Line]) -> bool:
+    """Say whether the customer's last message answers a question for a number."""
+    said = wants(lines)
+    return bool(said) and said[-1] != said_by_customer(lines)[-1]
 
 
 def _speaks(found: Sequence[Found]) -> bool:
@@ -89,7 +96,7 @@ def _speaks(found: Sequence[Found]) -> bool:
 
 
 def _is_short(text: str) -> bool:
-    return len(text.split()) < WORDS_THAT_STAND_ALONE
+    return count_words(text) < WORDS_THAT_STAND_ALONE
 
 
 def expect(text: str) -> None:

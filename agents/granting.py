@@ -18,7 +18,7 @@ from agents import confirming, occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.composing import as_written
 from agents.confirming import Call
-from agents.finding import said_by_customer
+from agents.finding import goes_on, said_by_customer
 from agents.grounding import words_in
 from agents.models import Tool
 from agents.prompting import Line, Rule
@@ -47,15 +47,32 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
         return action, None
     if held := held_back(turn, tool, turn.cited(action)):
         return (held if held.name == HANDOFF else action), None
-    arguments = arguments_in(tool, said, words=said)
+    words = _complained(turn, tool)
+    arguments = arguments_in(tool, said, words=words)
     if arguments is None and not _GENERAL.search(said):
         if lacking := question(turn, tool):
             return _followed_by(action, lacking.reply), None
-        arguments = arguments_in(tool, named_now(turn), words=said)
+        arguments = arguments_in(tool, named_now(turn), words=words)
     if arguments is None or _was_called(turn, tool, arguments):
         return action, None
     asked = confirming.question(tool, replace(action, arguments=arguments))
     return _followed_by(action, asked.reply), Call(tool.name, arguments)
+
+
+def taken_up(turn: Running) -> DialogueAction | None:
+    """Return the deed that rules said before grant, now that the customer names its order.
+
+    They were told the rule and asked for the number; a model need not find that out anew.
+    """
+    if not turn.context.release.quotes or turn.made or not goes_on(turn.lines):
+        return None
+    tool = _granted(turn, DialogueAction(REPLY, "", ""), said_last(turn))
+    if tool is None:
+        return None
+    arguments = arguments_in(tool, waiting(turn), words=_complained(turn, tool))
+    if arguments is None or _was_called(turn, tool, arguments):
+        return None
+    return DialogueAction(tool.name, "", "Its number was asked for", arguments=arguments)
 
 
 def _with_rule(turn: Running, action: DialogueAction) -> DialogueAction:

@@ -108,7 +108,7 @@ async def _answered(turn: Running) -> AsyncIterator[Happening]:
 
 async def _proposed(turn: Running) -> AsyncIterator[Happening]:
     """Do at once what the customer asked for in so many words, or ask what that needs."""
-    action = proposing.proposed(turn)
+    action = proposing.proposed(turn) or granting.taken_up(turn)
     if action is None:
         return
     if not action.calls_a_tool:

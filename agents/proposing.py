@@ -25,6 +25,7 @@ from agents.models import Tool, ToolKind
 from agents.promising import DENIES
 from agents.prompting import Line
 from agents.turning import Running, is_mistyped, named_now, patterns, waiting
+from knowledge.scripts import count_words
 
 ASKED_FOR = "The customer asked for it"
 WHICH = "Please tell me the {name}."
@@ -214,7 +215,7 @@ def _is_spoken_of(tool: Tool) -> bool:
 def _deed(turn: Running, tool: Tool, text: str) -> DialogueAction | None:
     if not tool.is_irreversible or not occasions.wished(tool, text):
         return None
-    is_plain = len(text.split()) <= PLAIN_WORDS  # "ok, cancel it": of what was talked about
+    is_plain = count_words(text) <= PLAIN_WORDS  # "ok, cancel it": of what was talked about
     arguments = arguments_in(tool, waiting(turn)) or arguments_in(tool, text)
     if arguments is None and is_plain:
         arguments = arguments_in(tool, named_now(turn))
@@ -224,6 +225,8 @@ def _deed(turn: Running, tool: Tool, text: str) -> DialogueAction | None:
 
 
 def _look_up(turn: Running) -> DialogueAction | None:
+    if takes_leave(turn.lines[-1].text):
+        return None
     text = said_last(turn)
     spoken_of = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
     asked = [tool for tool in spoken_of if occasions.asked_for(tool, text)]

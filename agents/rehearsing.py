@@ -65,7 +65,7 @@ def _without_a_model(turn: Running, told: Sequence[Line]) -> DialogueAction | No
     """Return what no model is asked for; afterwards the turn knows what its calls told."""
     if turn.context.declined:
         return DialogueAction(CLARIFY, confirming.LEFT, "The customer said no")
-    asked = None if turn.context.confirmed else proposing.proposed(turn)
+    asked = None if turn.context.confirmed else proposing.proposed(turn) or granting.taken_up(turn)
     for line in told:
         turn.lines.append(line)
         turn.made.setdefault(line.name, []).append(line.arguments)

@@ -12,6 +12,7 @@ from agents import judging
 from agents.subagents import Said, flow, intents
 from agents.subagents.cards import Card
 from agents.subagents.flow import State
+from knowledge.scripts import count_words
 
 WEIGHTS = {"goal": 40, "facts": 25, "script": 15, "natural": 10, "brief": 10}
 LABELS = {
@@ -120,7 +121,7 @@ def _natural_by_rules(spoken: Sequence[Said]) -> Mark:
     texts = [line.text for line in spoken if line.speaker == "agent"]
     callee = [line.text for line in spoken if line.speaker == "callee"]
     repeated = sum(count - 1 for count in Counter(texts).values())
-    lengthy = sum(len(text.split()) > LONG_LINE for text in texts)
+    lengthy = sum(count_words(text) > LONG_LINE for text in texts)
     confused = sum(intents.of(text) in (intents.CONFUSED, intents.ANGRY) for text in callee)
     share = max(0.0, 1 - (repeated + lengthy + confused) / max(len(texts), 1))
     evidence = f"{repeated} lines repeated, {lengthy} long ones, {confused} not understood"

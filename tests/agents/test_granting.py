@@ -56,10 +56,23 @@ class GrantingTests(AgentMixin, TestCase):
 
     async def test_a_number_named_before_will_do_and_a_missing_one_is_asked_for(self):
         last = await self.asked("It's about GW1009", "My noodles were all cold")
-        assert last.action.reply == offer("It's about GW1009 My noodles")
+        assert last.action.reply == offer("My noodles were all ")
         last = await self.asked("My noodles were all cold")
         assert last.action.reply == f"{COLD}\nPlease tell me the order number."
         assert last.pending is None
+
+    async def test_the_number_that_was_asked_for_leads_to_the_deed_without_a_model(self):
+        cold = Rule(self.unit.pk, "Dinner was cold", COLD)
+        asked = f"{COLD}\nPlease tell me the order number."
+        before = [Line("customer", "It was cold"), Line("agent", asked, rules=(cold,))]
+        self.engine.requests.clear()
+        last = await self.asked("It's order GW1009, thank you", before=before)
+        call = Call("refund_order", {"order_id": "GW1009", "reason": "It was cold"})
+        assert (last.pending, self.engine.requests) == (call, [])
+        before[1] = Line("agent", "Please tell me the order number.")  # by no rule
+        said = says("In the model's words.")
+        last = await self.asked("It's order GW1009, thank you", before=before, said=said)
+        assert len(self.engine.requests) == 1
 
     async def test_of_two_orders_a_small_model_may_have_the_one_named_now_alone(self):
         before = [Line("customer", "Where is GW1002?"), Line("agent", "It is on its way.")]

@@ -114,6 +114,13 @@ class ProposingTests(AgentMixin, TestCase):
         before = [Line("customer", "Cancel it"), Line("agent", "Which order is it?")]
         assert (await self.asked("I don't know, sorry", before=before)).pending is None
 
+    async def test_thanks_are_no_new_question(self):
+        before = [Line("customer", "Where is my order GW1009?"), Line("agent", "It is near.")]
+        for text in ("好的谢谢", "ok thanks"):
+            self.engine.requests.clear()
+            await self.asked(text, before=before)
+            assert len(self.engine.requests) == 1, text  # nothing is looked up
+
     async def test_an_order_s_number_alone_is_looked_up(self):
         before = [Line("customer", "Where is my order GW1001?"), Line("agent", "Packed.")]
         for text in ("GW1009", "gw-1009 please", "my order is GW 1009"):
