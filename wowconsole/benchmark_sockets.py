@@ -20,6 +20,7 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -49,7 +50,6 @@ MESSAGES = 1_000
 MISSED = 0.5  # share of the reconnects during which the customer was written to
 SETTLE_SECONDS = 30.0
 REST_SECONDS = 5.0  # after the rush of handshakes, which is measured by itself
-TOKEN = "benchmark"  # noqa: S105 (opens chats of a database that is dropped at the end)
 
 Figures = dict[str, Any]
 
@@ -120,13 +120,21 @@ def _database() -> dict[str, str]:
 
 
 def _make_chats(count: int) -> list[int]:
-    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     scene = Scene.objects.get(slug="rest")
+    ids = [uuid4() for _ in range(count)]
     chats = (
-        Conversation(scene=scene, control=Control.HUMAN, token_sha256=digest) for _ in range(count)
+        Conversation(
+            scene=scene, control=Control.HUMAN, public_id=public_id, token_sha256=_digest(public_id)
+        )
+        for public_id in ids
     )
     made = Conversation.objects.bulk_create(chats, batch_size=1000)
     return [chat.pk for chat in made]
+
+
+def _digest(public_id: UUID) -> str:
+    """Make of a chat's own name its secret: the database is dropped at the end."""
+    return hashlib.sha256(str(public_id).encode()).hexdigest()
 
 
 async def _echo(served: Served, count: int) -> Figures:
@@ -154,7 +162,8 @@ async def _held(served: Served, customers: Sequence[Customer]) -> Figures:
 async def _chats(served: Served, pks: Sequence[int], questions: Sequence[Question]) -> Figures:
     chats = {chat.pk: chat async for chat in Conversation.objects.filter(pk__in=pks)}
     customers = [
-        Customer(f"{served.root}/ws/chat/{chats[pk].public_id}/?token={TOKEN}", pk) for pk in pks
+        Customer(f"{served.root}/ws/chat/{public_id}/?token={public_id}", pk)
+        for pk, public_id in ((pk, chats[pk].public_id) for pk in pks)
     ]
     idle, asked = await _searches(questions), demo_questions(ASKED)
     answers = {"answers_idle": await asked_over_sockets(served.root, asked)}

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import secrets
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import uuid4
@@ -32,7 +33,7 @@ def stored_apart(settings, tmp_path):
 
 
 def make_session(**fields):
-    token = "the-token"
+    token = secrets.token_urlsafe()
     digest = hashlib.sha256(token.encode()).hexdigest()
     return make_conversation(token_sha256=digest, **fields), token
 

@@ -282,15 +282,23 @@ class JobCostTests(SubAgentMixin, TestCase):
 
     def test_words_that_need_not_be_said_any_more_have_cost_their_tokens(self):
         make_plan()
-        settled = iter([True])
+        answered = {"value": 600, "said": "ten minutes", "line": 1}
+        settled = []
+
+        def hear_it_in_time(work, card, state, claimed):
+            if state.move and not settled:  # the greeting was said, the first question worded
+                settled.append(card.facts[0].name)
+                state.facts[card.facts[0].name] = answered
+
+        words = Words("Yes?", tokens=(10, 1))
         with (
-            patch.object(
-                outbound, "words_for", return_value=Words("Yes?", tokens=(10, 1))
-            ) as asked,
-            patch.object(outbound, "_is_settled", side_effect=lambda *_: next(settled, False)),
+            patch.object(outbound, "words_for", return_value=words) as asked,
+            patch.object(outbound, "_believe", side_effect=hear_it_in_time),
         ):
             job = do(make_job())
-        assert next(settled, None) is None
+        said = [line for line in job.lines.all() if line.speaker == "agent"]
+        assert settled
+        assert len(said) < asked.await_count
         assert job.prompt_tokens == 10 * asked.await_count
 
 
