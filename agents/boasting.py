@@ -19,6 +19,7 @@ _IRREGULAR_WORDS = """
     undone resent remade rang rung redid redone let
 """
 _IRREGULAR = set(_IRREGULAR_WORDS.split())
+_NO_PAST = {"proceed", "exceed", "succeed", "indeed", "limited", "unlimited", "dedicated"}
 _ALIKE = {"set", "cut", "let", "put"}  # past and present look the same: only after "have"
 _HARMLESS_WORDS = """
     checked looked searched reviewed examined verified compared calculated counted noted noticed
@@ -40,7 +41,8 @@ _UNDER_WAY_WORDS = """
     checking looking passing handing connecting transferring searching reading thinking hoping
     waiting having being going trying talking speaking getting seeing helping wondering missing
     working doing opening listening following using counting referring putting asking_you
-    telling_you keeping_you letting_you speaking forwarding feeling
+    telling_you keeping_you letting_you speaking forwarding feeling asking confirming guessing
+    assuming including experiencing offering closing
 """
 _UNDER_WAY = set(_UNDER_WAY_WORDS.split())
 # "I managed to stop it" did it.
@@ -107,7 +109,7 @@ def _verb(words: list[str], place: int) -> str:
             is_under_way = True
         elif word not in _BETWEEN and not word.endswith("ly"):
             is_past = word in _IRREGULAR and (has or word not in _ALIKE)
-            is_past = is_past or (word.endswith("ed") and len(word) > 4)
+            is_past = is_past or (word.endswith("ed") and len(word) > 4 and word not in _NO_PAST)
             return (
                 word if (is_past and not is_under_way) or _is_done_now(word, is_under_way) else ""
             )

@@ -14,6 +14,13 @@ from knowledge.scripts import count_words
 from knowledge.searching import Found, current_settings, search, shown_of
 
 _NUMBER = re.compile(r"\d{2,}")
+# Who asks something else, or thinks better of it, does not go on: "never mind, keep GW1003".
+_TURNS_AWAY = re.compile(
+    r"[?？]|\b(?:never ?mind|forget|keep|no(?! (?:problem|worries))|not|don['’]?t|actually|but"
+    r"|rather|only|just|want|instead|when|where|how|why|what|which|wait|stop|hold|leave)\b"
+    r"|不(?!好意思)|别|算了|但|只|想|什么|哪|怎么|几|吗",
+    re.IGNORECASE,
+)
 QUERY_LENGTH = 400  # characters of a message that are searched for
 WORDS_THAT_STAND_ALONE = 3
 # A question for a number, the agent's own (agents/proposing.py) or a model's.
@@ -78,11 +85,15 @@ def wants(lines: Sequence[Line]) -> list[str]:
     asked = False
     for line in lines:
         if line.role == "customer":
-            is_answer = asked and said and _NUMBER.search(line.text)
+            is_answer = asked and said and _names_one(line.text)
             said.append(f"{said.pop()} {line.text}" if is_answer else line.text)
         elif line.role == "agent":
             asked = any(map(_ASKS_FOR_ONE.search, sentences(line.text)))
     return said
+
+
+def _names_one(text: str) -> bool:
+    return bool(_NUMBER.search(text)) and not _TURNS_AWAY.search(text)
 
 
 def goes_on(lines: Sequence[Line]) -> bool:

@@ -11,6 +11,7 @@ from django.conf import settings
 from knowledge.quantities import NUMBER_NAMES, TENS_NAMES, plain
 
 FEWEST_WORDS = 3  # lower-case ones: names of dishes and streets are of no language
+LIST_PARTS, LONGEST_ITEM = 3, 2  # parts that make a list; words of an item
 ENOUGH = 0.2  # of the lower-case words, and at least one that no neighbour has
 # None of them is a common word of German, French, Spanish, Italian, Portuguese or Dutch.
 _COMMON_WORDS = """
@@ -26,6 +27,7 @@ _COMMON_WORDS = """
     money account number name address phone order orders delivery refund pay paid free open
     colleague customer answer question reason find found see rule case way wait long good great
     better best hope feel understand moment minute soon friend write call check courier
+    contain include including item available
     choose change start end full cost become instead later early year twice once own second spend
 """
 # They are words of others too: "in" is German, "a" Spanish, "is" Dutch.
@@ -40,6 +42,8 @@ _OTHER_SCRIPT = re.compile(
 )
 # Common signs of traditional Chinese that simplified Chinese doesn't have.
 _TRADITIONAL = re.compile("[們這會為個來對時過還說請謝訂單點後錢開關無給幫與將經費優補償]")
+_PART = re.compile(r"[^,;:\n]+[,;:\n]*")
+_CAPITAL = re.compile(r"\w\W+[A-Z\u00c0-\u00de]")  # but for the first word
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 
 
@@ -50,7 +54,7 @@ def may_be_said(text: str) -> bool:
 
 def is_listed(text: str) -> bool:
     """Say whether all that a text says can be read by the lists."""
-    text = plain(text)
+    text = _without_items(plain(text))
     if len(_OTHER_SCRIPT.findall(text)) > FEWEST_WORDS or _TRADITIONAL.search(text):
         return False
     return all(_is_english(each) for each in [text, *_SENTENCE.split(text)])
@@ -74,6 +78,19 @@ def _is_english(text: str) -> bool:
     own = sum(map(_is_common, words))
     shared = sum(word in SHARED for word in words)
     return own > 0 and own + shared >= ENOUGH * len(words)
+
+
+def _without_items(text: str) -> str:
+    """Return a text but for the items of a list, if it has one: dishes are of no language."""
+    parts = _PART.findall(text)
+    if len(parts) < LIST_PARTS:
+        return text
+    return "".join(part for part in parts if not _is_item(part))
+
+
+def _is_item(part: str) -> bool:
+    """Say whether it is a word or two; nouns with capitals, as in German, may make a sentence."""
+    return len(_LOWER.findall(part)) <= LONGEST_ITEM and not _CAPITAL.search(part)
 
 
 def _is_common(word: str) -> bool:

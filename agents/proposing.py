@@ -36,8 +36,8 @@ LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 PLAIN_WORDS = 4  # of a wish that says nothing else
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
 _PEOPLE = (
-    r"(?:humans?|(?:real |live |actual )?(?:person|people|agent)|representative|operator"
-    r"|(?<!my )(?<!our )colleague)\b(?!-)"
+    r"(?:(?:real |live |actual )?(?:humans?(?: (?:being|agent|help|support))?|person|people|agent)"
+    r"|representative|operator|(?<!my )(?<!our )colleague)\b(?!-)"
 )
 _PERSON = re.compile(
     rf"\b(?:(?:want|need|like|wish) to )?(?:talk|speak|chat)\b[^.?!,;]{{0,30}}\b{_PEOPLE}"
@@ -46,9 +46,10 @@ _PERSON = re.compile(
     # Who is wanted stands next to the wish, and nothing about them follows.
     r"|\b(?:want|need|like|(?:get|give) me)(?: to have)? (?:an? |the |some |any )?"
     rf"{_PEOPLE}"
-    r"(?=\W*(?:$|[.?!,;]|(?:please|pls|now|here|instead|to (?:help|talk|speak|call)|asap)\b))"
+    r"(?=\W*(?:$|[.?!,;]|(?:please|pls|now|right now|here|instead|asap|not|from your|on the line"
+    r"|(?:to|who can|that can) (?:help|talk|speak|call))\b))"
     r"|^\W*(?:human|person|agent|operator|representative)(?: please)?\W*$"
-    r"|(?:人工|真人)(?=$|\W|客服|服务|坐席|谢谢|吧|来|帮|处理|回答)",
+    r"|(?:人工|真人)(?=$|\W|客服|服务|坐席|谢谢|吧|来|帮|处理|回答|在|吗|呢|啊|呀)",
     re.IGNORECASE,
 )
 # A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.

@@ -315,6 +315,10 @@ def _silence(conversation: Conversation, why: str) -> None:
     conversation.fence += 1
     conversation.save(update_fields=["fence"])
     running = conversation.turns.filter(status=TurnStatus.RUNNING)
-    for turn in running.filter(under_way__isnull=False):
-        agreeing.tell_under_way(turn)
-    running.update(status=TurnStatus.FAILED, finished_at=timezone.now(), error=why)
+    # Locked: a call is noted before this, and told, or finds its turn failed and is not made.
+    turns = list(running.select_for_update(of=("self",)))
+    for turn in turns:
+        if turn.under_way:
+            agreeing.tell_under_way(turn)
+    ended = {"status": TurnStatus.FAILED, "finished_at": timezone.now(), "error": why}
+    conversation.turns.filter(pk__in=[turn.pk for turn in turns]).update(**ended)

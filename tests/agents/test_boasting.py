@@ -50,6 +50,17 @@ class BoastingTests(SimpleTestCase):
         ):
             assert claims(reply) == [], reply
 
+    def test_words_that_only_look_like_a_past(self):
+        for reply in (
+            "We need your order number before we proceed.",
+            "We have limited stock today.",
+            "I indeed see it.",
+            "I'm asking for your order number so that I can help.",
+            "I'm guessing you mean another order.",
+            "We're experiencing delays.",
+        ):
+            assert claims(reply) == [], reply
+
     def test_who_hands_over_may_say_so(self):
         for reply in ("I've passed you to a colleague.", "I've escalated this to a specialist."):
             assert claims(reply, hands_over=True) == [], reply

@@ -13,6 +13,8 @@ class LanguageTests(SimpleTestCase):
             "Sure! Ich habe Ihre Bestellung storniert und das Geld erstattet.",
             "Hemos cancelado su pedido y le devolvemos el dinero.",
             "Nous vous remboursons tout.",
+            "Ich habe Ihre Bestellung storniert, das Geld erstattet, und Ihnen geschrieben.",
+            "Votre commande est annulée, l'argent remboursé, tout va bien.",
             "We hebben uw bestelling geannuleerd en het geld terugbetaald.",
             "Cancelei o seu pedido e devolvi o dinheiro.",
             "Siparişinizi iptal ettim ve paranızı iade ettim.",
@@ -31,6 +33,10 @@ class LanguageTests(SimpleTestCase):
             "Have a good one.",
             "您的订单已送达,感谢惠顾。",
             "您可以在 App 里查看。",
+            "Spicy noodles contain peanuts.",
+            "Allergens: milk, eggs, wheat, soy.",
+            "Items: margherita pizza, tiramisu, cola.",
+            "Your order has:\n- margherita pizza, extra cheese\n- tomato soup",
         ):
             assert is_listed(text), text
 

@@ -12,12 +12,13 @@ from agents.degrading import SORRY
 from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
-from agents.proposing import UNREADABLE
+from agents.proposing import UNREADABLE, asks_for_person
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
 from tests.toolserver import business
 
+WHICH_ORDER = "Please tell me the order number."
 ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 ONE_ORDER = {"type": "object", "properties": {"order_id": ORDER}, "required": ["order_id"]}
 
@@ -196,6 +197,33 @@ class ProposingTests(AgentMixin, TestCase):
     async def test_of_two_orders_the_model_chooses(self):
         last = await self.asked("GW1009 and GW1010", "Where is my order?")
         assert last.action.reply == "In the model's words."
+
+    async def test_who_turns_away_from_the_question_for_a_number_wants_something_else(self):
+        asked = [Line("customer", "I want to cancel my order"), Line("agent", WHICH_ORDER)]
+        last = await self.asked("It's order GW1009, thank you", before=asked)
+        assert last.pending == Call("cancel", {"order_id": "GW1009"})
+        for text in (
+            "Never mind, when does GW1009 arrive?",
+            "It was GW1009 but I'd rather keep it",
+            "Forget it, keep GW1009",
+            "算了，不取消GW1009了",
+        ):
+            assert (await self.asked(text, before=asked)).pending is None, text
+
+    def test_a_person_is_asked_for_in_many_words(self):
+        for text in (
+            "I want a human agent",
+            "give me a live human",
+            "I need human help",
+            "I want a real person not a bot",
+            "I need a person who can help",
+            "get me an operator on the line",
+            "有人工吗",
+            "转人工啊",
+        ):
+            assert asks_for_person([text]), text
+        for text in ("cake for a person with a nut allergy", "这个是人工色素吗"):
+            assert not asks_for_person([text]), text
 
     async def test_who_asks_for_a_person_gets_one(self):
         for text in (
