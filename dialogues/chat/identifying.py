@@ -48,10 +48,6 @@ class IdentityExpired(NotIdentified):
     code = "identity_expired"
 
 
-class IdentitySpent(NotIdentified):
-    code = "identity_spent"
-
-
 class IdentityRequired(NotIdentified):
     code = "identity_required"
 
@@ -82,6 +78,14 @@ class Customer:
     site: Site
     name: str = ""
     audience: dict[str, str] = field(default_factory=dict)
+
+
+class IdentitySpent(NotIdentified):
+    code = "identity_spent"
+
+    def __init__(self, customer: Customer) -> None:
+        super().__init__("This proof was used before.")
+        self.customer = customer  # whom it named
 
 
 @transaction.atomic
@@ -169,11 +173,18 @@ def _keep(conversation: Conversation, site: Site | None, who: Customer | None) -
 def identify(*, conversation: Conversation, proof: Any) -> Customer:
     """Say in a chat that has begun who its customer is: somebody who signs in half way.
 
+    A spent proof of whom the chat knows already changes nothing: its answer was lost on the way.
+
     Raises:
         NotIdentified: the proof proves nothing.
         OtherCustomer: the chat belongs to somebody else already.
     """
-    who = verify(proof)
+    try:
+        who = verify(proof)
+    except IdentitySpent as spent:
+        if not _knows(conversation, spent.customer):
+            raise
+        return spent.customer
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
     if row.site_id not in (None, who.site.pk):
         raise NotIdentified("The proof is another site's.")
@@ -187,6 +198,11 @@ def identify(*, conversation: Conversation, proof: Any) -> Customer:
     if OptOut.objects.filter(conversation=row).exists():
         policies.opt_out(row)  # what they said before anybody knew them holds in every chat
     return who
+
+
+def _knows(conversation: Conversation, who: Customer) -> bool:
+    same = Conversation.objects.filter(pk=conversation.pk, site=who.site, customer_ref=who.ref)
+    return same.exists()
 
 
 def verify(proof: Any) -> Customer:
@@ -246,12 +262,13 @@ def _from_jwt(token: Any) -> Customer:
         raise NotIdentified(f"The JWT proves nothing: {wrong}.") from None
     _check_audience(claims, key.site)
     expires = _check_time(claims["exp"])
-    _spend(key, claims.get("jti"), expires)
     told = {name: str(storable(str(claims.get(name) or ""))) for name in ("name", *CLAIMS)}
     name = masked(told.pop("name"))[:120]
     audience = {claim: text[:40] for claim, text in told.items() if text}
+    customer = Customer(_ref(claims["sub"]), key.site, name, audience)
+    _spend(key, claims.get("jti"), expires, customer)
     _note_use(key)
-    return Customer(_ref(claims["sub"]), key.site, name, audience)
+    return customer
 
 
 def _note_use(key: SiteKey) -> None:
@@ -283,7 +300,7 @@ def _check_time(expires: Any) -> datetime:
     return at
 
 
-def _spend(key: SiteKey, jti: Any, expires: datetime) -> None:
+def _spend(key: SiteKey, jti: Any, expires: datetime, customer: Customer) -> None:
     """Refuse a token with a `jti` that was used before."""
     if jti is None:
         return
@@ -292,7 +309,7 @@ def _spend(key: SiteKey, jti: Any, expires: datetime) -> None:
         with transaction.atomic():
             SpentProof.objects.create(key=key, jti_sha256=digest, expires_at=expires + LEEWAY)
     except IntegrityError:
-        raise IdentitySpent("This proof was used before.") from None
+        raise IdentitySpent(customer) from None
 
 
 def _ref(value: Any) -> str:

@@ -278,6 +278,31 @@ class MidwayTests(SiteTestCase):
         self.conversation.refresh_from_db()
         assert self.conversation.customer == "•••• 1111"
 
+    def test_a_proof_that_comes_again_because_its_answer_was_lost_is_no_error(self):
+        proof = token(self.key, name="Maya", jti="only-once")
+        for _ in range(2):
+            who = identifying.identify(conversation=self.conversation, proof=proof)
+            assert (who.ref, who.site) == ("C-7", self.site)
+        self.conversation.refresh_from_db()
+        assert (self.conversation.customer_ref, self.conversation.customer) == ("C-7", "Maya")
+
+    def test_but_it_proves_nothing_elsewhere_and_changes_nothing(self):
+        spent = token(self.key, name="Maya", jti="only-once")
+        identifying.identify(conversation=self.conversation, proof=spent)
+        newer = token(self.key, name="Maya Lin")
+        for proof in (newer, spent):
+            identifying.identify(conversation=self.conversation, proof=proof)
+        self.conversation.refresh_from_db()
+        assert self.conversation.customer == "Maya Lin"
+        new, _ = services.start_conversation(scene=None)
+        others = [
+            make_conversation(site=site, customer_ref=ref, identified_at=timezone.now())
+            for site, ref in ((self.site, "C-8"), (make_site(slug="other"), "C-7"))
+        ]
+        for chat in (new, *others):
+            with pytest.raises(identifying.IdentitySpent):
+                identifying.identify(conversation=chat, proof=spent)
+
     def test_a_chat_never_changes_hands(self):
         identifying.identify(conversation=self.conversation, proof=signed(self.key))
         with pytest.raises(identifying.OtherCustomer):
