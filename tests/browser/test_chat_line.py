@@ -31,7 +31,7 @@ def talk(chat):
 
 
 def link_says(chat, text):
-    expect(chat.page.locator("#link")).to_have_text(text)
+    expect(chat.root.locator("#link")).to_have_text(text)
 
 
 def wait(chat, *spans):
@@ -39,6 +39,14 @@ def wait(chat, *spans):
     for ms in spans:
         chat.page.wait_for_timeout(50)
         chat.page.clock.fast_forward(ms)
+
+
+def wait_until(chat, condition):
+    for _ in range(500):
+        if condition():
+            return
+        chat.page.wait_for_timeout(20)
+    raise AssertionError("it did not come to that")
 
 
 class TestDeadLine:
@@ -137,6 +145,30 @@ class TestSwallowed:
         wait(chat, ANSWER_MS)
         link_says(chat, "Here to help (slow connection)")
         assert [frame["text"] for frame in posted] == [ASKED]
+
+    def test_an_answer_to_who_has_left_stops_nothing_that_the_next_one_says(self, chat, posted):
+        chat.silent = True
+        chat.visit("")
+        chat.put(ASKED)
+        link_says(chat, "Connecting…")
+        wait(chat, READY_MS)
+        link_says(chat, "Here to help (slow connection)")
+        held = []
+        chat.page.route("**/frames/", lambda route: held.append(route), times=2)
+        chat.sign_in("Owen")
+        chat.sign_in("Owen")  # with a fresh proof, before the first was answered
+        for number in (1, 2):
+            wait_until(chat, lambda number=number: len(held) == number)
+            if number == 2:
+                chat.sign_in("Maya")
+                expect(chat.root.locator("#log > li")).to_have_count(0)
+            held[-1].fulfill(json={"type": "identified", "customer": "Owen"})
+        chat.page.wait_for_timeout(200)
+        chat.put("Hello")
+        link_says(chat, "Connecting…")
+        wait(chat, READY_MS)
+        link_says(chat, "Here to help (slow connection)")
+        assert [frame["text"] for frame in posted] == [ASKED, "Hello"]
 
     def test_a_poll_that_hangs_is_given_up(self, chat, posted):
         chat.silent = True

@@ -149,6 +149,9 @@ export class Line {
     this.reached = false;
   }
 
+  // These have their answer, and need not be sent again.
+  settle(type) { this.doubted = this.doubted.filter((frame) => frame.type !== type); }
+
   flush() {
     for (const entry of outbox.waiting()) this.put(frameOf(entry));
     for (const frame of this.held.splice(0)) this.put(frame);
@@ -247,14 +250,17 @@ export class Line {
     for (const event of events) this.view.receive(event);
   }
 
-  // One after the other, and none in another's chat.
+  // One after the other, and none in another's chat. What one of them breaks stops no other.
   post(frame) {
     const session = this.session.current, posted = this.posted ?? Promise.resolve();
-    this.posted = posted.then(() => session === this.session.current && this.postNow(frame));
+    this.posted = posted.then(() => session === this.session.current && this.postNow(frame))
+      .catch((error) => queueMicrotask(() => { throw error; })); // the browser tells of it
   }
 
   async postNow(frame) {
+    const session = this.session.current;
     const { content } = await this.session.call("frames/", { method: "POST", body: JSON.stringify(frame), keepalive: true });
+    if (session !== this.session.current) return; // the customer has left meanwhile
     if (content?.type) this.view.receive(content);
     if (content) return;
     this.unsent = true; // a message is in the outbox; the others wait here

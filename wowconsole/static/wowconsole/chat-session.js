@@ -115,6 +115,7 @@ export class Session {
 
   // Remember something of the session; another one may have taken its place in the browser.
   note(change) {
+    if (!this.current) return;
     Object.assign(this.current, change);
     if (this.isKept()) save("session", this.current);
   }

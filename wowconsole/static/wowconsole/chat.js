@@ -181,6 +181,7 @@ const handlers = {
   },
   identified(event) {
     session.note({ who: event.customer, identified: true });
+    line.settle("identify");
     linked(line.polling ? "polling" : "up");
     host.tell("identified", { customer: event.customer });
   },
