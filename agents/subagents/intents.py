@@ -21,6 +21,7 @@ GOODBYE = "goodbye"
 
 # Beside these somebody may name a figure: "20 minutes, damn it", "no need to call back, 5 pm".
 BESIDE_FIGURES = (ANGRY, UNWANTED, GOODBYE)
+DELAYS = (BUSY, WAIT)  # a figure may be of the delay, as in "call back in 10 minutes"
 
 _CALL = r"(call|phone|ring|telephone|contact|text|message|dial)(ing)?"
 _US = r"(me|us|here|this number|our number|again|ever|any ?more)"

@@ -72,7 +72,15 @@ _PAST = re.compile(
 )
 _ONE = re.compile(r"\b(no|any|some|every|this|that|which|each|the|another) ?one\b|\bone of\b")
 _SENTENCE = re.compile(r".+?(?:[.!?]+(?=\s|$)|[。!?]+|$)\s*", re.DOTALL)
-_CLAUSE = re.compile(r"[,;!。](?!\d)|\.(?!\d)|\bbut\b|但")
+_CLAUSE = re.compile(r"[,;!?。…](?!\d)|(?<!\d)[,;]|\.(?!\d)|\bbut\b|但", re.IGNORECASE)
+# Beside "I'm busy", a figure among these is when to call us, or how long to wait for an answer.
+_DELAY = re.compile(
+    r"\b(call|phone|ring|text|message|try|talk|speak|back|later|free|after|until|till|please|"
+    r"i need|give (me|us)|(?<!to )wait)\b|"
+    r"打|联系|(?<!要)(?<!得)等|给我|回(电|复|头|来)|后$|再说|有空",
+    re.IGNORECASE,
+)
+_ALTHOUGH = r"\bbut\b|\bhowever\b|但是?|不过|可是"
 _RANGE = re.compile(r"\s*(to|or|and|-|–|~|至|到)\s*", re.IGNORECASE)
 _SUM = re.compile(r"\s*(and)?\s*", re.IGNORECASE)
 _HALVES = re.compile(r"\band a half\b|[个点]半", re.IGNORECASE)  # which `quantities` leaves out
@@ -98,11 +106,12 @@ class Reading:
 def read(fact: Fact, text: str, *, today: date) -> Reading | None:
     """Return what `text` says about `fact`, or None where it does not plainly say it."""
     text = plain(text).strip()
-    if not _may_answer(fact, intents.of(text)) or len(text) > LONGEST_TEXT:
+    rest = _without_delays(text) if fact.kind in FIGURES else text
+    if not _may_answer(fact, intents.of(rest)) or len(text) > LONGEST_TEXT:
         return None
-    sentences = [match[0] for match in _SENTENCE.finditer(text)]
-    told = "".join(sentence for sentence in sentences if not _asks(sentence)).strip()
+    told = "".join(sentence for sentence in _sentences(rest) if not _asks(sentence)).strip()
     value = READERS[fact.kind](fact, told if fact.kind == "text" else _EMPTY.sub(" ", told), today)
+    sentences = _sentences(text)
     while sentences and _asks(sentences[-1]):
         sentences.pop()
     return None if value is None else Reading(value, "".join(sentences).strip())
@@ -110,6 +119,27 @@ def read(fact: Fact, text: str, *, today: date) -> Reading | None:
 
 def _may_answer(fact: Fact, intent: str) -> bool:
     return not intent or (fact.kind in FIGURES and intent in intents.BESIDE_FIGURES)
+
+
+def _without_delays(text: str) -> str:
+    """Leave out the clauses that put us off: "I'm a bit busy, but 20 minutes" answers."""
+    clauses = _CLAUSE.split(text)
+    if not any(intents.of(clause) in intents.DELAYS for clause in clauses):
+        return text
+    for clause in clauses:
+        if _delays(clause):
+            although = rf"({_ALTHOUGH})?{re.escape(clause)}(\W*({_ALTHOUGH}))?"
+            text = re.sub(although, " ", text, flags=re.IGNORECASE)
+    return text
+
+
+def _delays(clause: str) -> bool:
+    figured = _names_figure(clause) and _DELAY.search(clause)
+    return bool(figured) or intents.of(clause) in intents.DELAYS
+
+
+def _sentences(text: str) -> list[str]:
+    return [match[0] for match in _SENTENCE.finditer(text)]
 
 
 def _asks(sentence: str) -> bool:

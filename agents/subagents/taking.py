@@ -79,7 +79,7 @@ def _take_intent(card: Card, state: State, intent: str, *, answered: bool) -> No
         case intents.WRONG_NUMBER | intents.NEVER:
             state.ended = flow.WRONG_NUMBER if intent == intents.WRONG_NUMBER else flow.NEVER
             _forget(state)
-        case intents.BUSY:
+        case intents.BUSY if not answered:
             state.ended = flow.CALL_BACK
         case intents.GOODBYE:
             state.ended = state.ended or flow.HUNG_UP
@@ -123,7 +123,9 @@ def _read_all(card: Card, state: State, text: str, today: date) -> dict[str, Rea
     if fact and (reading := read(fact, text, today=today)):
         found[fact.name] = reading
     reading_back = state.last.kind == "confirm"
-    for fact in [] if _LOOSE.search(text) else _unmistakable(card.facts):  # "I waited an hour"
+    # "I waited an hour"; "I'm busy, 20 minutes", where nothing was asked, is when to call back.
+    loose = _LOOSE.search(text) or (intents.of(text) in intents.DELAYS and not reading_back)
+    for fact in [] if loose else _unmistakable(card.facts):
         known = fact.name in state.facts or fact.name in found
         reading = read(fact, text, today=today) if known == reading_back else None
         if reading and reading.value != state.facts.get(fact.name, {}).get("value"):
@@ -160,7 +162,9 @@ def accept(
         fact = card.fact(name)
         if fact is None or fact.kind not in FIGURES or name in state.facts:
             continue
-        if not isinstance(words, str) or words.strip().lower() not in heard.lower():
+        if intents.of(heard) in intents.DELAYS or not isinstance(words, str):
+            continue
+        if words.strip().lower() not in heard.lower():
             continue
         claim, reading = read(fact, words, today=today), read(fact, heard, today=today)
         if claim and reading and claim.value == reading.value:

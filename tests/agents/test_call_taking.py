@@ -155,8 +155,16 @@ class NoAnswerTests(SimpleTestCase):
             ("duration", "Call me back in 10 minutes, I'm busy"),
             ("duration", "Please call back in two hours"),
             ("duration", "Give me 5 minutes, I am serving somebody"),
+            ("duration", "I'm busy, phone me in 20 minutes"),
+            ("duration", "I'm busy for 20 minutes"),
+            ("duration", "Hold on, two minutes please"),
+            ("duration", "Damn, I'm busy, call back in 10 minutes"),
+            ("duration", "20 minutes, hmm, hold on, I'm not sure"),
+            ("duration", "我在忙,20分钟后再打"),
+            ("duration", "稍等,给我5分钟"),
             ("duration", "What a day!"),
             ("number", "One moment please"),
+            ("duration", "One minute, please"),
             ("number", "No one is here"),
             ("yes_no", "Okay, let me check with the chef"),
             ("yes_no", "I can't hear you"),
@@ -188,6 +196,9 @@ class NoAnswerTests(SimpleTestCase):
             ("duration", "Did you say 20 minutes?"),
             ("duration", "an hour and a half"),
             ("duration", "如果骑手来,20分钟"),
+            ("duration", "About 40 minutes, but the oven broke"),
+            ("duration", "I'm busy, but about 40 minutes if the driver comes"),
+            ("duration", "Hold on, we can't make it in 20 minutes"),
             ("number", "two. No, three"),
             ("money", "It was $30, but sending again is free"),
             ("date", "today, not tomorrow"),
@@ -202,6 +213,16 @@ class NoAnswerTests(SimpleTestCase):
         for kind, text, value in (
             ("duration", "We're very busy today, so 40 minutes", 2400),
             ("duration", "You'll have to wait 20 minutes", 1200),
+            ("duration", "I'm busy, 20 minutes", 1200),
+            ("duration", "Sorry, I'm a bit busy, but about 40 minutes", 2400),
+            ("duration", "About 40 minutes, but I'm busy", 2400),
+            ("duration", "I'm busy, you'll have to wait 20 minutes", 1200),
+            ("duration", "20 minutes, give me a second", 1200),
+            ("duration", "hold on... 15 minutes", 900),
+            ("duration", "Can you hold on? 15 minutes", 900),
+            ("duration", "我在忙,20分钟", 1200),
+            ("duration", "稍等,但是要等20分钟", 1200),
+            ("number", "One moment please. Twelve", 12),
             ("duration", "No more than 20 minutes", 1200),
             ("duration", "20 minutes, damn it", 1200),
             ("duration", "1 hour and 20 minutes", 4800),
@@ -242,12 +263,27 @@ class NoAnswerTests(SimpleTestCase):
         call = Call("Hello?", "Call me back in 10 minutes, I'm busy", facts=[READY])
         assert (call.state.ended, call.state.facts) == ("call_back", {})
 
+    def test_who_is_busy_and_answers_is_not_hung_up_on(self):
+        for said in ("I'm busy, 20 minutes", "20 minutes, give me a second"):
+            call = Call("Hello?", said, "Yes", "Right")
+            assert call.state.facts["ready_in"]["value"] == 1200, said
+            assert call.outcome == "goal_reached", said
+
+    def test_who_is_busy_before_anything_was_asked_says_when_to_call(self):
+        call = Call("I'm busy, 20 minutes")
+        assert (call.state.ended, call.state.facts) == ("call_back", {})
+
+    def test_who_says_wait_corrects_what_is_read_back(self):
+        call = Call("Hello?", "20 minutes", "Hold on, 30 minutes", "Right", facts=[READY])
+        assert call.state.facts["ready_in"]["value"] == 1800
+
     def test_the_model_may_not_leave_out_half(self):
         card = read_card({"whom": {"name": "B"}, "why": "x", "facts": [READY, AGAIN]})
         for heard, claim in (
             ("20 minutes if the driver comes", {"ready_in": "20 minutes"}),
             ("Yes, speaking", {"again": "Yes"}),
             ("Call me in 20 minutes, I'm busy", {"ready_in": "20 minutes"}),
+            ("I'm busy, 20 minutes", {"ready_in": "20 minutes"}),
         ):
             assert taking.accept(card, State(), claim, heard, line=2, today=TODAY) == [], heard
 
