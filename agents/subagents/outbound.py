@@ -52,12 +52,25 @@ async def call(work: Work) -> Outcome:
         TryAgain: nobody answered; GaveUp: there is nobody to call.
     """
     card = read_card(await _card_data(work))
-    state = State(**work.memory.get("state", {}))
+    state = _stored_state(work)
     line = transport_for(work, card)
     try:
         return await _lead(work, card, state, line)
     finally:
         await line.release()
+
+
+def _stored_state(work: Work) -> State:
+    """Return where the call stands; a release without `heard` stored what tells it."""
+    stored = work.memory.get("state", {})
+    state = State(**stored)
+    if stored and "heard" not in stored:
+        said = [line.number for line in work.lines if line.speaker == "agent"]
+        taken = [line.number for line in work.lines if line.speaker == "callee"]
+        if state.awaiting and said:  # what came after it was not taken yet
+            taken = [number for number in taken if number < said[-1]]
+        state.heard = max(taken, default=0)
+    return state
 
 
 async def _card_data(work: Work) -> Data:

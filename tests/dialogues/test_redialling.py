@@ -83,11 +83,13 @@ class WordedInVainTests(EngineMixin, CallMixin, TestCase):
         self.engine.always = Answer(json.dumps(action))
 
 
-class NextAttemptTests(CallMixin, TestCase):
+class RedialMixin(CallMixin):
     def attempt(self):
         bring_forward(self.job)
         self.job = do(self.job)
 
+
+class NextAttemptTests(RedialMixin, TestCase):
     def test_who_declined_is_dialled_again(self):
         self.post("end")
         self.job = do(self.job)
@@ -159,3 +161,35 @@ class UnwantedTests(CallMixin, TestCase):
         self.type("I'm busy, try later")
         assert (self.job.state, self.job.attempts) == ("done", 1)
         assert self.notes() == [outbound.UNWANTED]
+
+
+class UpgradeTests(RedialMixin, TestCase):
+    """A call that an older release began: its memory lacks the number of the last line heard."""
+
+    def upgrade(self):
+        memory = self.job.memory
+        del memory["state"]["heard"]
+        bring_forward(self.job, memory=memory)
+
+    def test_answers_that_were_taken_are_not_heard_again(self):
+        self.answer()
+        for text in ("Hello", "25 minutes"):
+            self.type(text)
+        self.upgrade()
+        for text in ("No, we can't", "Right"):
+            self.type(text)
+        result = self.job.result
+        assert result["outcome"] == "goal_reached"
+        assert result["facts"]["replace"]["said"] == "No, we can't"
+
+    def test_who_was_to_be_called_back_is_greeted(self):
+        self.answer()
+        for text in ("Hello", "25 minutes", "Sorry, I'm busy, call later"):
+            self.type(text)
+        self.upgrade()
+        self.attempt()
+        self.answer()
+        assert self.last()[1].startswith("Hello, this is the automated assistant")
+        for text in ("Yes?", "Yes, we can", "Right"):
+            self.type(text)
+        assert self.job.result["facts"]["replace"]["said"] == "Yes, we can"
