@@ -2,8 +2,8 @@
 
 from django.test import TestCase
 
-from agents import master
 from agents.confirming import Call
+from agents.prompting import Line
 from tests.agents.test_guarding import AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
@@ -32,7 +32,7 @@ class AskingTests(AgentMixin, TestCase):
 
     async def asked(self, text=ASKED, **arguments):
         self.engine.will(calls("refund", **arguments), says("Which order?", "clarify"))
-        return await self.finished(master.Line("customer", text))
+        return await self.finished(Line("customer", text))
 
     async def test_whatever_is_sent_stands_in_the_question(self):
         given = {"order_id": "GW1001", "amount": 19.6, "reason": "cold soup"}
