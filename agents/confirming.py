@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.actions import CLARIFY, DialogueAction
+from agents.kinds import KIND_WORDS
 from agents.models import Tool
-from agents.promising import KIND_WORDS
 from knowledge.scripts import WORD
 
 CHOICES = ("Yes", "No")

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 
+from agents.clauses import sentences
 from agents.occasions import SPEAKS
-from agents.promising import sentences
 from agents.prompting import Line
 from knowledge import anticipating
 from knowledge.models import Scene

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
+from agents.clauses import DENIES, sentences
+from agents.kinds import KIND_WORDS
 from agents.models import Tool
-from agents.promising import DENIES, KIND_WORDS, sentences
 from agents.prompting import LINES_SHOWN, Line, Rule
 from knowledge.comparing import IDLE
 from knowledge.quantities import plain

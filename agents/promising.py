@@ -13,13 +13,10 @@ can be talked into it.
 import re
 from collections.abc import Iterator
 
-from agents.clauses import DENIES as DENIES
-from agents.clauses import clauses, is_denied, without_asides
-from agents.clauses import sentences as sentences
+from agents.clauses import clauses, is_denied, sentences, without_asides
 from agents.deeds import unproved
 from agents.echoing import Echo
 from agents.kinds import ABOUT, CAN, CLAIMED, NAMED, TAKES_UP
-from agents.kinds import KIND_WORDS as KIND_WORDS
 from agents.sources import Grounds, Source, counted, days_in, meant
 from agents.summing import Figures, follows
 from knowledge.quantities import Quantity

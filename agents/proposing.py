@@ -17,12 +17,12 @@ from typing import Any
 from agents import occasions, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.calling import failed
+from agents.clauses import DENIES
 from agents.composing import as_written, missing_fields
 from agents.confirming import Call, says_yes
 from agents.finding import unanswered, wants, wordings
 from agents.grounding import identifiers, words_beside, words_in
 from agents.models import Tool, ToolKind
-from agents.promising import DENIES
 from agents.prompting import Line
 from agents.turning import Running, is_mistyped, named_now, patterns, waiting
 from knowledge.scripts import count_words
