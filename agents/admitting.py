@@ -14,11 +14,15 @@ from agents import proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
+from agents.phrases import Phrase, writes_chinese
 from agents.turning import Running, words_itself
 from knowledge.scripts import count_words
 
-ANYTHING_ELSE = "What else can I do for you?"
-UNKNOWN = "I have found nothing on that. Please say it in other words, or ask for a person."
+ANYTHING_ELSE = Phrase("What else can I do for you?", zh="还有什么可以帮您？")
+UNKNOWN = Phrase(
+    "I have found nothing on that. Please say it in other words, or ask for a person.",
+    zh="关于这一点我没有找到资料。请换个说法，或者要求人工服务。",
+)
 ASKS_NOTHING = "it asks nothing: ask a question, call a tool or hand off"
 SMALL_TALK_WORDS = 8  # "Hello! How can I help you today?"
 _ASKS = re.compile(r"[?？]|\b(please|tell me|which|what|send|need)\b|请|哪", re.IGNORECASE)
@@ -47,7 +51,7 @@ def staying(turn: Running, action: DialogueAction) -> DialogueAction:
     if last and last.role == "customer" and proposing.takes_leave(last.text):
         return proposing.parting(turn, action)
     kept = [] if turn.context.release.quotes else _without_farewell(action.reply)
-    return replace(action, name=REPLY, reply=" ".join(kept) or ANYTHING_ELSE)
+    return replace(action, name=REPLY, reply=" ".join(kept) or turn.say(ANYTHING_ELSE))
 
 
 def _without_farewell(text: str) -> list[str]:
@@ -59,14 +63,17 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
     if asks_nothing(turn, action):
         return _asking(turn, action) or action
     if action.name == HANDOFF and turn.context.release.quotes:
-        return replace(action, reply=_to_whom(action.reply))
+        return replace(action, reply=_to_whom(turn, action.reply))
     if _tells_what_stands_nowhere(turn, action):
-        return replace(action, name=CLARIFY, reply=UNKNOWN)
+        return replace(action, name=CLARIFY, reply=turn.say(UNKNOWN))
     return action
 
 
-def _to_whom(reply: str) -> str:
-    """Return what a hand-over says of who comes, without the reasons that a small model finds."""
+def _to_whom(turn: Running, reply: str) -> str:
+    """Return what a hand-over says of who comes, without the reasons that a small model finds.
+
+    In the customer's language: a small model may know one only.
+    """
     said = [
         each
         for each in SENTENCE.split(reply)
@@ -74,7 +81,8 @@ def _to_whom(reply: str) -> str:
         and count_words(each) <= SMALL_TALK_WORDS
         and not _FAREWELL.search(each)
     ]
-    return " ".join(said) or proposing.COLLEAGUE
+    ours, words = turn.say(proposing.COLLEAGUE), " ".join(said)
+    return words if words and writes_chinese([words]) == writes_chinese([ours]) else ours
 
 
 def _asking(turn: Running, action: DialogueAction) -> DialogueAction | None:
@@ -100,7 +108,11 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
 
     That its figures have a source is checked elsewhere (agents/promising.py).
     """
-    if action.name != REPLY or action.reply == proposing.ON_IT or not words_itself(turn, action):
+    if (
+        action.name != REPLY
+        or action.reply == turn.say(proposing.ON_IT)
+        or not words_itself(turn, action)
+    ):
         return False
     if turn.lines and turn.lines[-1].role == "tool":
         return False

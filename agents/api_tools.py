@@ -21,7 +21,8 @@ from wowconsole.errors import Invalid
 
 WRITTEN = (
     *("description", "method", "url", "parameters", "token_setting", "timeout_seconds"),
-    *("confirmation", "occasions", "result_template", "personal", "largest_answer"),
+    *("confirmation", "confirmation_zh", "occasions", "result_template", "result_template_zh"),
+    *("personal", "largest_answer"),
     *("cost_per_call", "uses_fixtures", "is_active"),
 )
 

@@ -20,8 +20,8 @@ from wowconsole.errors import Refused
 from wowconsole.roles import sees_every_scene
 
 OPERATION = (
-    *("token_setting", "timeout_seconds", "confirmation", "occasions"),
-    *("result_template", "personal"),
+    *("token_setting", "timeout_seconds", "confirmation", "confirmation_zh", "occasions"),
+    *("result_template", "result_template_zh", "personal"),
     *("largest_answer", "cost_per_call", "is_active", "uses_fixtures"),
 )
 WHOSE_SCENES = "Only who sees every scene puts a tool into all of them, or takes it out of them."

@@ -6,16 +6,17 @@ neither is left to a model, which can be talked into things.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.actions import CLARIFY, DialogueAction
 from agents.kinds import KIND_WORDS
 from agents.models import Tool
+from agents.phrases import Phrase, writes_chinese
 from knowledge.scripts import WORD
 
-CHOICES = ("Yes", "No")
+CHOICES, CHOICES_ZH = ("Yes", "No"), ("是", "否")
 AGREED = "The customer agreed"
 
 # What a customer may say to agree; anything else, a condition too, is no yes.
@@ -55,7 +56,10 @@ _NO = re.compile(
     rf"|{_APART}+(?:{_DECLINES}|thanks|thank you|please|actually|sorry)(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
-LEFT = "All right, I leave it as it is. Is there anything else I can do?"
+LEFT = Phrase(
+    "All right, I leave it as it is. Is there anything else I can do?",
+    zh="好的，那就保持不变。还有什么可以帮您？",
+)
 _WISHES = (
     r"(?:(?:i'd like|i would like|i want|you can|you may|go ahead (?:and|with)|let's)"
     r"(?: you)?(?: to)?\s+)?(?:(?:a|the|my)\s+)?"
@@ -129,20 +133,26 @@ def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!{WORD}){pattern}(?!{WORD})", re.IGNORECASE)
 
 
-def question(tool: Tool, action: DialogueAction) -> DialogueAction:
-    """Return the action that asks for the customer's yes instead of calling the tool.
+def question(tool: Tool, action: DialogueAction, said: Sequence[str]) -> DialogueAction:
+    """Return the action that asks the customer, who `said` this, for a yes to the call.
 
     What its words don't name is added, so that the yes is to all that is sent.
     """
     given = {name: _worded(value) for name, value in action.arguments.items()}
     # In one pass: braces in what a customer wrote are no places to fill.
-    words = _PLACE.sub(lambda place: given.get(place[1], place[0]), tool.confirmation)
-    named = set(_PLACE.findall(tool.confirmation))
+    asks = tool.asks.to(said)
+    words = _PLACE.sub(lambda place: given.get(place[1], place[0]), asks)
+    named = set(_PLACE.findall(asks))
     rest = {name: value for name, value in given.items() if name not in named}
     if rest:
         asked, mark = (words[:-1], words[-1]) if words[-1:] in {"?", "？"} else (words, "")
         words = f"{asked} ({listed(rest)}){mark}"
     return DialogueAction(CLARIFY, words, action.thought, action.knowledge)
+
+
+def choices_for(question: str) -> list[str]:
+    """Return what to answer a question with, which may follow a rule in another language."""
+    return list(CHOICES_ZH if writes_chinese(question.splitlines()[-1:]) else CHOICES)
 
 
 def _worded(value: Any) -> str:

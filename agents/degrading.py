@@ -3,10 +3,14 @@
 from agents import composing, telling
 from agents.actions import HANDOFF, REPLY, DialogueAction
 from agents.happenings import Finished
+from agents.phrases import Phrase
 from agents.prompting import Rule
 from agents.turning import Running
 
-SORRY = "I'm sorry, I can't answer that right now. I'm passing you to a colleague."
+SORRY = Phrase(
+    "I'm sorry, I can't answer that right now. I'm passing you to a colleague.",
+    zh="抱歉，这个问题我现在答不上来，正在为您转接同事。",
+)
 # Cosine from which the best rule is said without a model to choose it. Measured on the demo rules
 # with 178 questions in other words than any hook and 55 that no rule answers: 20 reach it, the
 # best rule is the right one for 18, and one is asked what no rule answers.
@@ -22,7 +26,7 @@ def instead(turn: Running, why: str, *, error: str = "") -> Finished:
         return Finished(DialogueAction(REPLY, words, f"As told: {why}"[:120]), degraded=why)
     rule = _sure_rule(turn)
     if rule is None:
-        return Finished(DialogueAction(HANDOFF, SORRY), error=error or why, degraded=why)
+        return Finished(DialogueAction(HANDOFF, turn.say(SORRY)), error=error or why, degraded=why)
     worded = composing.as_written([rule], turn.lines)
     action = DialogueAction(REPLY, worded.text, f"As written: {why}"[:120], [rule.id])
     return Finished(action, degraded=why)

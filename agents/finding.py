@@ -27,7 +27,7 @@ WORDS_THAT_STAND_ALONE = 3
 _ASKS_FOR_ONE = re.compile(
     r"\b(?:please|tell|need|what|which|give|write|have)\b.*\b(?:number|code|id|reference)\b"
     r"|\bwhich (?:order|one)\b|\bplease (?:tell me the|write it once more)\b"
-    r"|(?:订单|单|编)号|哪(?:个|一)",
+    r"|(?:单|编)号|号码|哪(?:个|一)",
     re.IGNORECASE,
 )
 

@@ -57,7 +57,8 @@ class ToolForm(forms.ModelForm[Tool]):
         model = Tool
         fields = [
             *("kind", "name", "description", "method", "url", "parameters", "token_setting"),
-            *("confirmation", "occasions", "result_template", "personal", "scenes"),
+            *("confirmation", "confirmation_zh", "occasions"),
+            *("result_template", "result_template_zh", "personal", "scenes"),
             *("timeout_seconds",),
             *("largest_answer", "cost_per_call", "uses_fixtures", "is_active"),
         ]
@@ -65,8 +66,10 @@ class ToolForm(forms.ModelForm[Tool]):
             "url": "Address",
             "token_setting": "Variable that holds the bearer token",
             "confirmation": "Question before the call",
+            "confirmation_zh": "The same in Chinese",
             "occasions": "Occasions",
             "result_template": "What is said of a result",
+            "result_template_zh": "The same in Chinese",
             "personal": "Personal data",
             "timeout_seconds": "Timeout, seconds",
             "largest_answer": "Largest answer, bytes",
@@ -81,6 +84,7 @@ class ToolForm(forms.ModelForm[Tool]):
             "token_setting": f"Never the token itself. {vetting.TOKEN_HELP}",
             "confirmation": "For what can't be undone: the customer is asked this, and the tool "
             "is called after a yes only. Arguments in braces.",
+            "confirmation_zh": "For customers who write Chinese. Empty: they are asked as above.",
             "occasions": "Words, separated by commas, in English or Chinese; between those that "
             "mean the same a stroke: “cold/lukewarm, burnt”. A tool that asks first is offered to "
             "the model only where the customer speaks of one, or the first rule found of what "
@@ -92,6 +96,7 @@ class ToolForm(forms.ModelForm[Tool]):
             "{order_id} is {status}. It takes {eta_minutes} more minutes.” A sentence whose field "
             "has no value is left out. Empty: the model words it. Customers see the fields "
             "named here on the card of a call, and nothing else of the result.",
+            "result_template_zh": "For customers who write Chinese. Empty: they are told as above.",
             "personal": "It reads or changes what belongs to one customer: called only for "
             "identified customers.",
             "scenes": "None chosen: every scene.",

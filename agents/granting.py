@@ -21,6 +21,7 @@ from agents.confirming import Call
 from agents.finding import goes_on, said_by_customer
 from agents.grounding import words_in
 from agents.models import Tool
+from agents.phrases import Phrase
 from agents.prompting import Line, Rule
 from agents.proposing import arguments_in, cut, is_free, question, said_last
 from agents.turning import Running, named, named_now, told_of, waiting
@@ -30,7 +31,10 @@ _GENERAL = re.compile(
     r"[?？]|^\W*(how|what|when|why|which|who|where|do|does|is|are|can|could)\b", re.IGNORECASE
 )
 
-LOOKED_AT = "I can't judge by myself what your picture shows, so a colleague looks at it now."
+LOOKED_AT = Phrase(
+    "I can't judge by myself what your picture shows, so a colleague looks at it now.",
+    zh="我无法自行判断您图片里的情况，现在由同事来查看。",
+)
 _PICTURE = re.compile(r"(?<!no )\b(photo|picture|video|screenshot)s?\b|照片|图片", re.IGNORECASE)
 
 
@@ -55,7 +59,9 @@ def with_offer(turn: Running, action: DialogueAction) -> tuple[DialogueAction, C
         arguments = arguments_in(tool, named_now(turn), words=words)
     if arguments is None or _was_called(turn, tool, arguments):
         return action, None
-    asked = confirming.question(tool, replace(action, arguments=arguments))
+    asked = confirming.question(
+        tool, replace(action, arguments=arguments), said_by_customer(turn.lines)
+    )
     return _followed_by(action, asked.reply), Call(tool.name, arguments)
 
 
@@ -200,7 +206,9 @@ def held_up(turn: Running, tool: Tool, rules: Sequence[Rule]) -> DialogueAction 
         return None
     ids = [rule.id for rule in wanting]
     if any(line.is_customers for line in turn.lines):
-        return DialogueAction(HANDOFF, LOOKED_AT, "A person has to look at the picture", ids)
+        return DialogueAction(
+            HANDOFF, turn.say(LOOKED_AT), "A person has to look at the picture", ids
+        )
     if not turn.context.release.quotes:
         return None  # its model reads the rule
     asks = as_written(wanting[:1], turn.lines)

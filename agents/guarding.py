@@ -90,7 +90,7 @@ def _bound(turn: Running, action: DialogueAction) -> DialogueAction:
     if not rules:
         return action
     if action.name == HANDOFF:
-        return replace(action, reply=proposing.COLLEAGUE)
+        return replace(action, reply=turn.say(proposing.COLLEAGUE))
     lacks = composing.missing_fields(rules, turn.lines)
     if lacks and (asked := proposing.asked_first(turn)):
         return replace(action, name=CLARIFY, reply=asked.reply, knowledge=[])

@@ -28,7 +28,7 @@ from agents.budgeting import STEPS as MOST_STEPS
 from agents.calling import Delegate
 from agents.confirming import Call
 from agents.degrading import SORRY
-from agents.finding import find_rules_for
+from agents.finding import find_rules_for, said_by_customer
 from agents.happenings import (
     Called,
     Calling,
@@ -93,8 +93,9 @@ async def _answered(turn: Running) -> AsyncIterator[Happening]:
 
     await turning.show_found(turn, found)
     if context.declined:
-        yield Delta(confirming.LEFT)
-        yield Finished(DialogueAction(CLARIFY, confirming.LEFT, "The customer said no"))
+        left = turn.say(confirming.LEFT)
+        yield Delta(left)
+        yield Finished(DialogueAction(CLARIFY, left, "The customer said no"))
         return
     async for happening in _call_confirmed(turn):
         yield happening
@@ -131,12 +132,14 @@ def asking(turn: Running, call: DialogueAction) -> Finished:
     Nor while the same is under way already: what came of that is to be known first.
     """
     if turning.is_under_way(turn, call):
-        return Finished(DialogueAction(HANDOFF, telling.UNSURE, f"{call.name} is under way"))
+        return Finished(
+            DialogueAction(HANDOFF, turn.say(telling.UNSURE), f"{call.name} is under way")
+        )
     tool = turn.tools[call.name]
     if held := granting.held_back(turn, tool, turn.cited(call)):
         return Finished(held)
     call = granting.in_their_words(turn, tool, call)
-    asked = confirming.question(tool, call)
+    asked = confirming.question(tool, call, said_by_customer(turn.lines))
     return Finished(asked, pending=Call(call.name, call.arguments))
 
 
@@ -244,7 +247,7 @@ async def _call(turn: Running, action: DialogueAction, step: Step) -> AsyncItera
     await acting.call(turn, action, step)
     yield step
     result = step.result or {}
-    shown = telling.shown(turn.tools[action.name], result)
+    shown = telling.shown(turn, turn.tools[action.name], result)
     yield Called(action.name, action.arguments, result, shown)
 
 

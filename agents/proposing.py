@@ -20,18 +20,24 @@ from agents.calling import failed
 from agents.clauses import DENIES
 from agents.composing import as_written, missing_fields
 from agents.confirming import Call, says_yes
-from agents.finding import unanswered, wants, wordings
+from agents.finding import said_by_customer, unanswered, wants, wordings
 from agents.grounding import identifiers, words_beside, words_in
 from agents.models import Tool, ToolKind
+from agents.phrases import Phrase
 from agents.prompting import Line
 from agents.turning import Running, is_mistyped, named_now, patterns, waiting
 from knowledge.scripts import count_words
 
 ASKED_FOR = "The customer asked for it"
-WHICH = "Please tell me the {name}."
-UNREADABLE = "I can't make out the {name}. Please write it once more."
-COLLEAGUE = "I'm passing you to a colleague."
-GOODBYE = "Thank you for writing. Goodbye!"
+WHICH = Phrase("Please tell me the {name}.", zh="请告诉我{name}。")
+UNREADABLE = Phrase(
+    "I can't make out the {name}. Please write it once more.",
+    zh="我看不清{name}，请再写一遍。",
+)
+# Of what an argument's name speaks, if it speaks of one of these; else of its number (编号).
+NUMBERS_ZH = {"order": "订单号", "parcel": "运单号", "tracking": "运单号", "phone": "电话号码"}
+COLLEAGUE = Phrase("I'm passing you to a colleague.", zh="正在为您转接人工同事。")
+GOODBYE = Phrase("Thank you for writing. Goodbye!", zh="感谢您的来信，再见！")
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 PLAIN_WORDS = 4  # of a wish that says nothing else
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
@@ -78,7 +84,10 @@ _CORRECTS = words_in(
 _BESIDE_A_NUMBER = words_in(
     "hi hello my the order number id no is it it's for please thanks 订单号我的是你好"
 )
-ON_IT = "I'm still on it, and write to you here as soon as I know more."
+ON_IT = Phrase(
+    "I'm still on it, and write to you here as soon as I know more.",
+    zh="我还在处理，一有消息就在这里写给您。",
+)
 
 
 def proposed(turn: Running) -> DialogueAction | None:
@@ -102,10 +111,10 @@ def asks_for_person(said: Sequence[str]) -> bool:
 def _of_the_talk(turn: Running, said: Sequence[str]) -> DialogueAction | None:
     """Return how the talk goes on where the customer says so: with a person, or not at all."""
     if asks_for_person(said):
-        return DialogueAction(HANDOFF, COLLEAGUE, ASKED_FOR)
+        return DialogueAction(HANDOFF, turn.say(COLLEAGUE), ASKED_FOR)
     text = " ".join(said).replace("’", "'")
     if len(said) == 1 and _LEAVES.search(text) and takes_leave(text):
-        return parting(turn, DialogueAction(CLOSE, GOODBYE, "The customer takes leave"))
+        return parting(turn, DialogueAction(CLOSE, turn.say(GOODBYE), "The customer takes leave"))
     return None
 
 
@@ -147,7 +156,7 @@ def parting(turn: Running, close: DialogueAction) -> DialogueAction:
     """Return how a talk ends: not yet, where what was begun for it brings news here."""
     if not turn.context.at_work:
         return close
-    return DialogueAction(REPLY, ON_IT, "What was begun goes on")
+    return DialogueAction(REPLY, turn.say(ON_IT), "What was begun goes on")
 
 
 def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
@@ -166,10 +175,10 @@ def _of_a_job(turn: Running, text: str) -> DialogueAction | None:
 def _told_of(turn: Running, line: Line) -> str:
     """Return how a job ended, or that it goes on; "" where it does not, or staff say more of it."""
     if not line.is_jobs:
-        return ON_IT if line.result.get("job") in turn.context.at_work else ""
+        return turn.say(ON_IT) if line.result.get("job") in turn.context.at_work else ""
     later = turn.lines[turn.lines.index(line) + 1 :]
     is_overtaken = line.is_cancelled and any(each.is_staff or each.is_summary for each in later)
-    return "" if is_overtaken else telling.of_job(line)
+    return "" if is_overtaken else telling.of_job(line, said_by_customer(turn.lines))
 
 
 def _is_a_jobs(turn: Running, line: Line) -> bool:
@@ -276,10 +285,18 @@ def question(turn: Running, tool: Tool) -> DialogueAction | None:
     """Return the question for an identifier that nobody has named, None if none is missing."""
     for name, schema in tool.parameters.get("properties", {}).items():
         if "pattern" in schema and not any(identifiers(schema["pattern"], named_now(turn))):
-            asks = UNREADABLE if is_mistyped(turn) else WHICH
-            words = asks.format(name=name.replace("_id", "_number").replace("_", " "))
-            return DialogueAction(CLARIFY, words, f"{tool.name} needs it")
+            return DialogueAction(CLARIFY, _asking_for(turn, name), f"{tool.name} needs it")
     return None
+
+
+def _asking_for(turn: Running, name: str) -> str:
+    asks = turn.say(UNREADABLE if is_mistyped(turn) else WHICH)
+    in_chinese = next((zh for part, zh in NUMBERS_ZH.items() if part in name.lower()), "编号")
+    return asks.format(name=turn.say(Phrase(_in_english(name), zh=in_chinese)))
+
+
+def _in_english(name: str) -> str:
+    return name.replace("_id", "_number").replace("_", " ")
 
 
 def _call(tool: Tool, arguments: dict[str, Any]) -> DialogueAction:

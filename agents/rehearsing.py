@@ -64,7 +64,7 @@ async def _rehearsed(turn: Running, told: Sequence[Line], steps: list[Step]) -> 
 def _without_a_model(turn: Running, told: Sequence[Line]) -> DialogueAction | None:
     """Return what no model is asked for; afterwards the turn knows what its calls told."""
     if turn.context.declined:
-        return DialogueAction(CLARIFY, confirming.LEFT, "The customer said no")
+        return DialogueAction(CLARIFY, turn.say(confirming.LEFT), "The customer said no")
     asked = None if turn.context.confirmed else proposing.proposed(turn) or granting.taken_up(turn)
     for line in told:
         turn.lines.append(line)

@@ -14,26 +14,42 @@ from typing import Any
 from agents import composing, occasions
 from agents.actions import CLARIFY, HANDOFF, REPLY, DialogueAction
 from agents.calling import NOT_IDENTIFIED, WRONG_ARGUMENTS, failed, is_broken
-from agents.finding import unanswered
+from agents.finding import said_by_customer, unanswered
 from agents.grounding import identifiers
 from agents.happenings import TurnContext
 from agents.models import Tool, ToolKind
+from agents.phrases import Phrase
 from agents.prompting import Line
 from agents.turning import Running, last_call, told_of
 
-REFUSED = "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person."
-SIGN_IN = "I may tell that only to who has signed in. Please sign in, and ask once more."
-BROKEN = (
-    "I'm sorry, I can't reach the system for that at the moment. Please try again in a few "
-    "minutes, or ask for a person."
+REFUSED = Phrase(
+    "I'm sorry, that did not work: {error}. Check what you wrote, or ask for a person.",
+    zh="抱歉，没有成功：{error}。请检查您写的内容，或者要求人工服务。",
 )
-FAILED = "I'm sorry, this did not work out ({job}): {error}"
-CANCELLED = "This was cancelled ({job}), so no news of it will come. Ask me if I shall try again."
+SIGN_IN = Phrase(
+    "I may tell that only to who has signed in. Please sign in, and ask once more.",
+    zh="这些信息只能告诉已登录的顾客。请登录后再问一次。",
+)
+BROKEN = Phrase(
+    "I'm sorry, I can't reach the system for that at the moment. Please try again in a few "
+    "minutes, or ask for a person.",
+    zh="抱歉，目前无法连接到相关系统。请几分钟后再试，或者要求人工服务。",
+)
+FAILED = Phrase(
+    "I'm sorry, this did not work out ({job}): {error}", zh="抱歉，这件事没有办成（{job}）：{error}"
+)
+CANCELLED = Phrase(
+    "This was cancelled ({job}), so no news of it will come. Ask me if I shall try again.",
+    zh="这件事已取消（{job}），不会再有消息。如果要我再试一次，请告诉我。",
+)
 LONGEST_NAME = 20  # characters of an argument that says what a job was about
 TAKEN_UP = 0.3  # of the words that carry a meaning
 _WORD = re.compile(r"[\u4e00-\u9fff]|\d+|[^\W\d_]{4,}")
-UNCLEAR = "No clear answer came."
-UNSURE = "I'm sorry, I can't tell whether that worked. A colleague looks into it now."
+UNCLEAR = Phrase("No clear answer came.", zh="没有得到明确的答复。")
+UNSURE = Phrase(
+    "I'm sorry, I can't tell whether that worked. A colleague looks into it now.",
+    zh="抱歉，我无法确认是否成功，现在由同事来核实。",
+)
 
 
 def as_told(turn: Running, *, is_all: bool = False) -> DialogueAction | None:
@@ -77,18 +93,19 @@ def with_news(context: TurnContext, action: DialogueAction) -> DialogueAction:
 
 
 def _news(lines: Sequence[Line]) -> list[str]:
-    told = [of_job(line) for line in lines if line.is_news]
+    said = said_by_customer(lines)
+    told = [of_job(line, said) for line in lines if line.is_news]
     return [words for words in dict.fromkeys(told) if words]
 
 
-def of_job(line: Line) -> str:
-    """Return how a job ended in words for the customer, "" where it has none."""
+def of_job(line: Line, said: Sequence[str]) -> str:
+    """Return how a job ended in words for the customer who `said` this, "" where it has none."""
     if not failed(line.result):
         return str(line.result.get("summary") or "")
     about = [text for text in map(str, line.arguments.values()) if len(text) <= LONGEST_NAME]
     job = " ".join([line.name.replace("_", " "), *about])
     words = CANCELLED if line.is_cancelled else FAILED
-    return words.format(job=job, error=line.result["error"])
+    return words.to(said).format(job=job, error=line.result["error"])
 
 
 def _takes_up(reply: str, words: str) -> bool:
@@ -102,22 +119,22 @@ def _of_tool(turn: Running, is_all: bool) -> DialogueAction | None:
     if last is None or tool is None or tool.name not in turn.made:
         return None
     if failed(last.result):
-        return _of_failure(tool, str(last.result["error"]))
+        return _of_failure(turn, tool, str(last.result["error"]))
     words = told_of(turn) if tool.result_template else ""
     if not words or (not (is_all or tool.is_irreversible) and _has_more_to_do(turn, tool)):
         return None
     return DialogueAction(REPLY, words, "As the tool told")
 
 
-def _of_failure(tool: Tool, error: str) -> DialogueAction | None:
+def _of_failure(turn: Running, tool: Tool, error: str) -> DialogueAction | None:
     if is_broken(tool.name, error):
         if tool.is_irreversible:
-            return DialogueAction(HANDOFF, UNSURE, error[:120])
-        return DialogueAction(CLARIFY, BROKEN, error[:120])
+            return DialogueAction(HANDOFF, turn.say(UNSURE), error[:120])
+        return DialogueAction(CLARIFY, turn.say(BROKEN), error[:120])
     if not tool.result_template or error.startswith(WRONG_ARGUMENTS):
         return None  # which the model reads, and calls again
-    words = SIGN_IN if error == NOT_IDENTIFIED else REFUSED.format(error=error.rstrip("."))
-    return DialogueAction(CLARIFY, words, "As the tool refused")
+    words = turn.say(SIGN_IN if error == NOT_IDENTIFIED else REFUSED)
+    return DialogueAction(CLARIFY, words.format(error=error.rstrip(".。")), "As the tool refused")
 
 
 def broken(turn: Running) -> str:
@@ -147,7 +164,7 @@ def _is_next_named(turn: Running, tool: Tool) -> bool:
     return any(made.isdisjoint([each]) for one in patterns for each in identifiers(one, said))
 
 
-def shown(tool: Tool, result: dict[str, Any]) -> dict[str, Any]:
+def shown(turn: Running, tool: Tool, result: dict[str, Any]) -> dict[str, Any]:
     """Return what customers are shown of a result: what its template names, or why not.
 
     Reasons are those of the business; what broke, and how, is for staff.
@@ -156,9 +173,9 @@ def shown(tool: Tool, result: dict[str, Any]) -> dict[str, Any]:
         return composing.named_by(tool.result_template, result)
     error = str(result["error"])
     if error == NOT_IDENTIFIED:
-        return {"error": SIGN_IN}
+        return {"error": turn.say(SIGN_IN)}
     is_ours = error.startswith((tool.name, WRONG_ARGUMENTS)) or is_broken(tool.name, error)
-    return {"error": UNCLEAR if is_ours else error}
+    return {"error": turn.say(UNCLEAR) if is_ours else error}
 
 
 def _is_news_alone(lines: Sequence[Line]) -> bool:

@@ -12,10 +12,11 @@ from agents import budgeting, composing, occasions
 from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.budgeting import Budget, Spent
 from agents.calling import failed
-from agents.finding import unanswered
+from agents.finding import said_by_customer, unanswered
 from agents.grounding import mistyped
 from agents.happenings import Step, TurnContext
 from agents.models import Composition, Tool, released
+from agents.phrases import Phrase
 from agents.prompting import LINES_SHOWN, Line, Rule
 from agents.schemas import patterns_of
 from knowledge.models import Revision
@@ -39,6 +40,10 @@ class Running:
     instructions: str = ""  # the prompt's static part, which is the same for every turn
     shown: str = ""  # of the reply, so far
     retried: set[str] = field(default_factory=set)  # faults after which it was asked again
+
+    def say(self, phrase: Phrase) -> str:
+        """Return a sentence of ours in the language that the customer writes."""
+        return phrase.to(said_by_customer(self.lines))
 
     def cited(self, action: DialogueAction) -> list[Rule]:
         """Return the rules that an action cites, in its order; others can't be cited."""
@@ -167,7 +172,7 @@ def _in_words(turn: Running, call: Line) -> str:
     tool = turn.tools.get(call.name)
     if tool is None or failed(call.result):
         return ""
-    return composing.filled(tool.result_template, call.result)
+    return composing.filled(turn.say(tool.tells), call.result)
 
 
 def last_call(turn: Running) -> tuple[Line | None, Tool | None]:

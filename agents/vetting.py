@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from agents import reaching, schemas
 from agents.actions import BUILT_IN
 from agents.calling import PLACE
+from agents.composing import FIELD
 from agents.models import MCPServer, Tool, ToolKind
 
 TAKEN = {*BUILT_IN, "new", "servers"}  # actions of every agent, and addresses of the catalogue
@@ -31,7 +32,13 @@ def check_tool(tool: Tool) -> None:
         parameters=schema_fault,
         url=address_fault or _url_fault(tool),
         token_setting=_token_fault(tool.token_setting) or sending_fault,
-        confirmation=_confirmation_fault(tool),
+        confirmation=_places_fault(tool.confirmation, _part(tool, "properties", {})),
+        confirmation_zh=_second_fault(
+            tool.confirmation_zh, tool.confirmation, _part(tool, "properties", {})
+        ),
+        result_template_zh=_second_fault(
+            tool.result_template_zh, tool.result_template, FIELD.findall(tool.result_template)
+        ),
         timeout_seconds=_range_fault(tool.timeout_seconds, 1, LONGEST_TIMEOUT, "seconds"),
         largest_answer=size,
     )
@@ -137,9 +144,17 @@ def _token_fault(name: str) -> str:
     return TOKEN_HELP if name and not reaching.TOKEN_NAME.fullmatch(name) else ""
 
 
-def _confirmation_fault(tool: Tool) -> str:
-    unknown = sorted(set(places(tool.confirmation)) - set(_part(tool, "properties", {})))
+def _places_fault(words: str, known: list[str]) -> str:
+    unknown = sorted(set(places(words)) - set(known))
     return f"In braces, but no argument: {', '.join(unknown)}." if unknown else ""
+
+
+def _second_fault(words: str, first: str, known: list[str]) -> str:
+    """Hold what is said in Chinese to what it is another wording of."""
+    if words and not first:
+        return "This only says the field above in Chinese: fill that in first."
+    unknown = sorted(set(places(words)) - set(known))
+    return f"In braces, but not known above: {', '.join(unknown)}." if unknown else ""
 
 
 def _range_fault(value: int, least: int, most: int, unit: str) -> str:

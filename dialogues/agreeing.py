@@ -56,7 +56,7 @@ def tell_under_way(turn: Turn) -> Event:
             "name": call.name,
             "arguments": call.arguments,
             "result": {"error": UNDER_WAY.format(name=call.name)},
-            "shown": {"error": UNCLEAR},
+            "shown": {"error": turn.conversation.say(UNCLEAR)},
             "unknown": True,
         },
         turn=turn,

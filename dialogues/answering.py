@@ -19,6 +19,7 @@ from agents.confirming import Call
 from agents.finding import unanswered
 from agents.master import TurnContext
 from agents.models import Release
+from agents.phrases import Phrase
 from dialogues import agreeing, events, recording, services
 from dialogues.costs import capping
 from dialogues.history import answer_by, asked_about, done_in, is_retold, lines_for
@@ -32,7 +33,10 @@ from wowconsole.logs import bind
 logger = logging.getLogger(__name__)
 
 OVER_CAP = "What this conversation or this day may cost is used up."
-NO_RELEASE = "Nobody can answer yet: no release is live. A colleague will read this."
+NO_RELEASE = Phrase(
+    "Nobody can answer yet: no release is live. A colleague will read this.",
+    zh="目前还没有可用的智能客服，同事会阅读您的消息。",
+)
 # (seconds after the question, what is shown if nothing of the reply is there by then)
 PATIENCE = (
     (1.8, "One moment, please…"),
@@ -113,10 +117,10 @@ def _is_cancelled() -> bool:
 async def _answer(turn: Turn, record: Record) -> None:
     try:
         if turn.release is None:
-            await _finish(turn, record, DialogueAction(HANDOFF, NO_RELEASE), "No release is live.")
+            await _hand_over(turn, record, NO_RELEASE, "No release is live.")
         elif turn.attempts > MOST_ATTEMPTS:
             error = f"{MOST_ATTEMPTS} processes died over this turn."
-            await _finish(turn, record, DialogueAction(HANDOFF, master.SORRY), error)
+            await _hand_over(turn, record, master.SORRY, error)
         else:
             await _follow(turn, record)
     except recording.LostTurn:
@@ -128,12 +132,11 @@ async def _answer(turn: Turn, record: Record) -> None:
 
 async def _apologise(turn: Turn, record: Record, error: str) -> None:
     """End the turn with an apology; without its record, if that is what can't be stored."""
-    sorry = DialogueAction(HANDOFF, master.SORRY)
     try:
-        await _finish(turn, record, sorry, error)
+        await _hand_over(turn, record, master.SORRY, error)
     except (IntegrityError, DataError):
         logger.exception("The record of the turn can't be stored")
-        await _finish(turn, Record(started=record.started), sorry, error)
+        await _hand_over(turn, Record(started=record.started), master.SORRY, error)
 
 
 async def _keep_lease(turn: Turn, work: asyncio.Task[None]) -> None:
@@ -292,6 +295,11 @@ async def _tell(turn: Turn, event: dict[str, Any]) -> None:
     """Show a passing event, but not of a turn that ended: its conversation may be handed back."""
     if turn.status == TurnStatus.RUNNING:
         await events.passing(turn.conversation.public_id, event)
+
+
+async def _hand_over(turn: Turn, record: Record, words: Phrase, error: str) -> None:
+    said = await sync_to_async(turn.conversation.say)(words)
+    await _finish(turn, record, DialogueAction(HANDOFF, said), error)
 
 
 async def _finish(turn: Turn, record: Record, action: DialogueAction, error: str) -> None:

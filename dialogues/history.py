@@ -195,7 +195,7 @@ def asked_about(turn: Turn) -> Call | None:
     Whatever became of that, the customer may still have it in mind: "no, I meant GW1002".
     """
     asking = turn.earlier
-    if asking and asking.output.get("reply") == LEFT:
+    if asking and asking.output.get("reply") in (LEFT, LEFT.zh):
         asking = asking.earlier
     if asking is None or asking.fence != turn.fence or "pending" not in asking.output:
         return None

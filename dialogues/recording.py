@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agents import master, proposing
 from agents.actions import CLOSE, HANDOFF, DialogueAction
-from agents.confirming import CHOICES, Call
+from agents.confirming import Call, choices_for
 from agents.finding import unanswered
 from agents.models import ToolKind
 from dialogues import agreeing, history, services
@@ -158,7 +158,7 @@ def _store_reply(turn: Turn, record: Record, action: DialogueAction) -> None:
             "citations": [{"unit": item.unit_id, "title": item.title} for item in cited],
             "release": turn.release.name if turn.release else None,
             "turn": str(turn.public_id),
-            "choices": list(CHOICES) if record.pending else [],
+            "choices": choices_for(action.reply) if record.pending else [],
             **degraded,
         },
         turn=turn,

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models.releases import Release
+from agents.phrases import Phrase
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
 
@@ -64,6 +65,7 @@ class Tool(models.Model):
     # What the customer is asked before the call, with arguments in braces; empty: nothing is.
     # For what can't be undone: "Shall I cancel order {order_id}?"
     confirmation = models.CharField(max_length=200, blank=True)
+    confirmation_zh = models.CharField(max_length=200, blank=True)  # for who writes Chinese
     # Words by which customers speak of what it does, separated by commas; between those that mean
     # the same stands a stroke. Before a model may choose a tool that asks first, somebody has to
     # (empty: of its name and description, see agents/occasions.py); others are called by them
@@ -72,6 +74,7 @@ class Tool(models.Model):
     # What is said of a result, with its {fields}, where a release says rules in their own words;
     # a sentence whose field has no value is left out. Empty: the model words it.
     result_template = models.CharField(max_length=300, blank=True)
+    result_template_zh = models.CharField(max_length=300, blank=True)  # for who writes Chinese
     # It reads or changes what belongs to one customer: called only once that is identified.
     personal = models.BooleanField(default=False)
     largest_answer = models.PositiveIntegerField(default=LARGEST_ANSWER)  # bytes
@@ -128,6 +131,16 @@ class Tool(models.Model):
     @property
     def is_irreversible(self) -> bool:
         return bool(self.confirmation)
+
+    @property
+    def asks(self) -> Phrase:
+        """The question before a call; in English, or whatever was written, where there is one."""
+        return Phrase(self.confirmation, zh=self.confirmation_zh or self.confirmation)
+
+    @property
+    def tells(self) -> Phrase:
+        """What is said of a result."""
+        return Phrase(self.result_template, zh=self.result_template_zh or self.result_template)
 
 
 class ToolRevision(models.Model):

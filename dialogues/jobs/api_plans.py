@@ -18,8 +18,8 @@ from dialogues.jobs import planning, trying
 from dialogues.models import CallPlan, CallTrial
 
 FIELDS = [
-    *("name", "description", "parameters", "card", "look_up", "confirmation", "addresses"),
-    *("is_active", "revision", "based_on"),
+    *("name", "description", "parameters", "card", "look_up"),
+    *("confirmation", "confirmation_zh", "addresses", "is_active", "revision", "based_on"),
 ]
 
 

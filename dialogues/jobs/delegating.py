@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Tool, ToolKind, live_release
+from agents.phrases import Phrase
 from agents.subagents import REGISTRY, SubAgent
 from dialogues.appending import ConversationClosed, append
 from dialogues.jobs.subagents import CALL
@@ -36,6 +37,11 @@ from wowconsole.errors import Invalid, Refused
 MOST_AT_ONCE = 3  # unfinished jobs of one conversation
 FAILURES_IN_A_ROW = 5  # then a sub-agent is left alone for a while
 PAUSE = timedelta(minutes=2)
+STARTED = Phrase(
+    "I have started that. I will tell you here as soon as I know more.",
+    zh="我已经开始处理，一有消息就在这里告诉您。",
+)
+UNDER_WAY = Phrase("That is under way: {progress}.", zh="这件事正在处理中。")
 TOLD = (SubagentState.DONE, SubagentState.FAILED, SubagentState.EXPIRED)
 
 Delegate = Callable[[str, dict[str, Any], str], Awaitable[dict[str, Any]]]
@@ -94,16 +100,16 @@ def delegate_for(turn: Turn) -> Delegate:
             )
         except Refused as refused:
             return {"error": str(refused)}
-        return _handed_over(job, key)
+        return await sync_to_async(_handed_over)(job, key)
 
     return delegate
 
 
 def _handed_over(job: SubagentJob, key: str) -> dict[str, Any]:
     if job.key == key:  # what it was when it was handed over, however far it is by now
-        note = "I have started that. I will tell you here as soon as I know more."
+        note = job.conversation.say(STARTED)
         return {"job": str(job.public_id), "state": SubagentState.QUEUED.value, "note": note}
-    note = f"That is under way: {job.progress or 'it waits for its turn'}."
+    note = job.conversation.say(UNDER_WAY).format(progress=job.progress or "it waits for its turn")
     return {"job": str(job.public_id), "state": str(job.state), "note": note}
 
 

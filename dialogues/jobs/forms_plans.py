@@ -28,6 +28,9 @@ KINDS = {
     "text": "Text",
 }
 LANGUAGES = [("en", "English"), ("zh", "Chinese")]
+OF_THE_PLAN = (
+    *("description", "confirmation", "confirmation_zh", "look_up", "parameters", "is_active"),
+)
 named = RegexValidator(r"^[a-z][a-z0-9_]{0,29}$", "Small letters, digits and underscores.")
 
 
@@ -54,6 +57,11 @@ class PlanForm(ArrangedForm):
         "Question before the call",
         most=200,
         help_text="The customer is asked this first: Shall I call about {order_id}? May be empty.",
+    )
+    confirmation_zh = _text(
+        "The same in Chinese",
+        most=200,
+        help_text="For customers who write Chinese. Empty: they are asked as above.",
     )
     whom = _text("Whom", help_text="{shop}: filled from the arguments and the look-up.")
     why = _text("Why", help_text="Said at the beginning: “I am calling because …”.")
@@ -105,9 +113,8 @@ def _initial(plan: CallPlan | None) -> dict[str, Any]:
     if plan is None:
         return {"parameters": no_parameters()}
     card = plan.card
-    told = ("description", "confirmation", "look_up", "parameters", "is_active")
     return {
-        **{name: getattr(plan, name) for name in told},
+        **{name: getattr(plan, name) for name in OF_THE_PLAN},
         **card.get("stop", {}),
         **{name: card[name] for name in ("why", "for_whom", "language") if name in card},
         "most_exchanges": card.get("most_exchanges", cards.MOST_EXCHANGES),
@@ -209,7 +216,7 @@ class PlanForms:
         """Return the plan as the forms hold it, not saved."""
         told = self.form.cleaned_data
         plan = self.plan or CallPlan(name=told["name"])
-        for name in ("description", "confirmation", "look_up", "parameters", "is_active"):
+        for name in OF_THE_PLAN:
             setattr(plan, name, told[name])
         plan.card = self._card(told)
         plan.addresses = dict(row for one in self.callees if (row := one.row))

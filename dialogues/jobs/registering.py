@@ -43,6 +43,7 @@ def _entries() -> list[Entry]:
                 "description": subagent.description,
                 "parameters": subagent.inputs,
                 "confirmation": "",
+                "confirmation_zh": "",
                 "is_active": True,
             },
         )
@@ -56,6 +57,7 @@ def _entries() -> list[Entry]:
                 "description": plan.description,
                 "parameters": plan.parameters,
                 "confirmation": plan.confirmation,
+                "confirmation_zh": plan.confirmation_zh,
                 "is_active": plan.is_active,
             },
         )

@@ -12,8 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import Release
+from agents.phrases import Phrase
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
+
+LANGUAGE_TOLD_BY = 5  # messages of the customer
 
 
 class EventKind(models.TextChoices):
@@ -182,6 +185,12 @@ class Conversation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("dialogues:conversation-detail", args=[self.public_id])
+
+    def say(self, phrase: Phrase) -> str:
+        """Return a sentence of ours in the language in which the customer wrote last."""
+        said = self.events.filter(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
+        texts = said.order_by("-seq").values_list("text", flat=True)[:LANGUAGE_TOLD_BY]
+        return phrase.to(list(texts)[::-1])
 
 
 class Event(models.Model):

@@ -266,8 +266,8 @@ class CallPlan(models.Model):
 
     ARRANGED: ClassVar[str] = "call_plan"
     KEPT: ClassVar[tuple[str, ...]] = (
-        *("description", "parameters", "card", "look_up", "confirmation", "addresses"),
-        "is_active",
+        *("description", "parameters", "card", "look_up", "confirmation"),
+        *("confirmation_zh", "addresses", "is_active"),
     )
 
     name = models.SlugField(max_length=40, unique=True)
@@ -277,6 +277,7 @@ class CallPlan(models.Model):
     look_up = models.SlugField(max_length=40, blank=True)  # a tool that is given the arguments
     # What the customer is asked before the call, with arguments in braces; empty: nothing is.
     confirmation = models.CharField(max_length=200, blank=True)
+    confirmation_zh = models.CharField(max_length=200, blank=True)  # for who writes Chinese
     # Whom the card names → address ("link:", "sip:…", "simulated:terse"); "*" is for others.
     addresses = models.JSONField(default=dict)
     is_active = models.BooleanField(default=True)

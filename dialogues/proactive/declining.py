@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from agents.actions import REPLY, DialogueAction
+from agents.phrases import Phrase
 from dialogues.models import (
     Conversation,
     EventKind,
@@ -20,8 +21,10 @@ from dialogues.models import (
 from dialogues.proactive import policies
 from dialogues.proactive.customers import at_site
 
-DONE = "You will get no more messages that you did not ask for; I answer whenever you write."
-DONE_ZH = "好的，以后不会再主动给您发送消息；您随时可以写信息给我。"
+DONE = Phrase(
+    "You will get no more messages that you did not ask for; I answer whenever you write.",
+    zh="好的，以后不会再主动给您发送消息；您随时可以写信息给我。",
+)
 
 _NEWS = (
     r"(?:(?:any|these|those|this|that|such|the|your|all|more|of|other|further|kinds?|sorts?|unasked"
@@ -66,7 +69,6 @@ _BETWEEN = re.compile(r"[.,!;。，！；～~\n]| and ")
 _WHOLE = re.compile(rf"(?:{_WANTS}){_ABOUT}{_END}|(?:{_WANTS_ZH})(?:了|啦|吧)*", re.IGNORECASE)
 _SHORT = re.compile(rf"(?:{_BARE}){_END}|(?:{_BARE_ZH})(?:了|啦|吧)*", re.IGNORECASE)
 _COURTESY = re.compile(_COURTEOUS, re.IGNORECASE)
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def answer_for(turn: Turn, said: Sequence[str]) -> DialogueAction | None:
@@ -79,8 +81,7 @@ def answer_for(turn: Turn, said: Sequence[str]) -> DialogueAction | None:
     if not declines(text, is_reply=is_reply) or not (is_reply or _was_told(chat)):
         return None
     policies.opt_out(chat)
-    done = DONE_ZH if _CHINESE.search(text) else DONE
-    return DialogueAction(REPLY, done, "The customer wants no unasked messages")
+    return DialogueAction(REPLY, chat.say(DONE), "The customer wants no unasked messages")
 
 
 def declines(text: str, *, is_reply: bool) -> bool:

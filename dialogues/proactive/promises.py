@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from agents.phrases import Phrase
 from dialogues.appending import append
 from dialogues.desk import control
 from dialogues.models import (
@@ -30,9 +31,10 @@ from dialogues.proactive.conditions import MissingField, fill
 from dialogues.proactive.customers import at_site, hold
 from dialogues.proactive.ending import value_of
 
-LATE = (
+LATE = Phrase(
     "I told you: {promise} That has not happened yet, I am sorry. I have asked a colleague to "
-    "look after it."
+    "look after it.",
+    zh="我告诉过您：{promise} 很抱歉，到现在还没有做到。我已请同事跟进。",
 )
 DUE_AT_ONCE = 100
 MOST_TYPES = 10  # of events that end one promise
@@ -165,7 +167,7 @@ def _tell(follow_up: FollowUp, conversation: Conversation) -> datetime | None:
         conversation=conversation,
         kind=EventKind.MESSAGE,
         role=Role.AGENT,
-        text=LATE.format(promise=follow_up.promise.strip()),
+        text=conversation.say(LATE).format(promise=follow_up.promise.strip()),
         fence=conversation.fence,
         client_id=f"promise-{follow_up.public_id}",
         data={"promise": str(follow_up.public_id)},

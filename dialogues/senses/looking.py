@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from agents import hearing, reading
 from agents.actions import REPLY, DialogueAction
+from agents.phrases import Phrase
 from agents.subagents import REGISTRY
 from dialogues.jobs.delegating import announce, send_soon
 from dialogues.models import (
@@ -38,26 +39,52 @@ from dialogues.senses.sensing import ASK_AGAIN, DOING, HEAR, LOOK, READ, advice_
 LOOK_SECONDS = 0.2  # between two looks at the jobs that are waited for
 TOLD_EVERY = 10  # looks
 SENSES = {AttachmentKind.IMAGE: LOOK, AttachmentKind.VOICE: HEAR, AttachmentKind.FILE: READ}
-STILL_LOOKING = "Thank you. I am looking at your picture; it takes a little longer."
-STILL_LISTENING = "Thank you. I am listening to your message; it takes a little longer."
-STILL_READING = "Thank you. I am reading your file; it takes a little longer."
-UNCLEAR = (
-    "I can't make out your picture well enough. Please send a sharper or closer one, tell me in "
-    "words what it shows, or ask for a person."
+STILL_LOOKING = Phrase(
+    "Thank you. I am looking at your picture; it takes a little longer.",
+    zh="谢谢。我正在看您的图片，还需要一点时间。",
 )
-UNHEARD = "I can't listen to voice messages here. Please write to me, or ask for a person."
-INAUDIBLE = (
+STILL_LISTENING = Phrase(
+    "Thank you. I am listening to your message; it takes a little longer.",
+    zh="谢谢。我正在听您的语音，还需要一点时间。",
+)
+STILL_READING = Phrase(
+    "Thank you. I am reading your file; it takes a little longer.",
+    zh="谢谢。我正在读您的文件，还需要一点时间。",
+)
+UNCLEAR = Phrase(
+    "I can't make out your picture well enough. Please send a sharper or closer one, tell me in "
+    "words what it shows, or ask for a person.",
+    zh="您的图片我看不清楚。请发一张更清晰或更近的，或用文字说明，也可以要求人工服务。",
+)
+UNHEARD = Phrase(
+    "I can't listen to voice messages here. Please write to me, or ask for a person.",
+    zh="我在这里听不了语音。请用文字告诉我，或者要求人工服务。",
+)
+INAUDIBLE = Phrase(
     "I couldn't make out your recording. Please record it again where it is quiet, write to me, or "
-    "ask for a person."
+    "ask for a person.",
+    zh="您的语音我没听清。请在安静的地方重新录一段，或用文字告诉我，也可以要求人工服务。",
 )
 UNREAD = {
-    "": "I can't find any words in your file. Tell me what it is about, or ask for a person.",
-    reading.LOCKED: "Your file is locked with a password, so I can't read it. Please send one that "
-    "opens without, tell me in words what it is about, or ask for a person.",
-    reading.DAMAGED: "Your file is damaged, so I can't read it. Please send it again or as a "
-    "picture, or ask for a person.",
-    reading.TOO_HARD: "Your file is too large for me to read. Please send a picture of what "
-    "matters in it, or ask for a person.",
+    "": Phrase(
+        "I can't find any words in your file. Tell me what it is about, or ask for a person.",
+        zh="您的文件里没有找到文字。请告诉我它是关于什么的，或者要求人工服务。",
+    ),
+    reading.LOCKED: Phrase(
+        "Your file is locked with a password, so I can't read it. Please send one that opens "
+        "without, tell me in words what it is about, or ask for a person.",
+        zh="您的文件有密码，我打不开。请发一份没有密码的，或用文字说明，也可以要求人工服务。",
+    ),
+    reading.DAMAGED: Phrase(
+        "Your file is damaged, so I can't read it. Please send it again or as a picture, or ask "
+        "for a person.",
+        zh="您的文件已损坏，我读不了。请重新发送或发成图片，也可以要求人工服务。",
+    ),
+    reading.TOO_HARD: Phrase(
+        "Your file is too large for me to read. Please send a picture of what matters in it, or "
+        "ask for a person.",
+        zh="您的文件太大，我读不了。请把重要的部分拍成图片发来，也可以要求人工服务。",
+    ),
 }
 
 
@@ -173,25 +200,27 @@ def _wordless(turn: Turn) -> DialogueAction | None:
     if not messages or any(message.text for message in messages):
         return None
     attachments = Attachment.objects.filter(event__in=messages)
-    said = _about(attachments, turn)
-    return DialogueAction(REPLY, said, "There are no words to answer") if said else None
+    words = _about(attachments, turn)
+    if words is None:
+        return None
+    return DialogueAction(REPLY, turn.conversation.say(words), "No words to answer")
 
 
-def _about(attachments: QuerySet[Attachment], turn: Turn) -> str:
+def _about(attachments: QuerySet[Attachment], turn: Turn) -> Phrase | None:
     kinds = {attachment.kind for attachment in attachments}
     evidence = [one.evidence for one in attachments if one.evidence is not None]
     if any(found.get("text") or found.get("item") for found in evidence):
         weak = ["signs" in found and advice_on(found) == ASK_AGAIN for found in evidence]
-        return UNCLEAR if all(weak) else ""
+        return UNCLEAR if all(weak) else None
     if AttachmentKind.IMAGE in kinds:
         return STILL_LOOKING if _is_at_work(turn, LOOK) else UNCLEAR
     if AttachmentKind.FILE in kinds:
         problems = [found["problem"] for found in evidence if "problem" in found]
         return STILL_READING if _is_at_work(turn, READ) else UNREAD[max(problems, default="")]
-    return _about_voice(turn) if AttachmentKind.VOICE in kinds else ""
+    return _about_voice(turn) if AttachmentKind.VOICE in kinds else None
 
 
-def _about_voice(turn: Turn) -> str:
+def _about_voice(turn: Turn) -> Phrase:
     if _is_at_work(turn, HEAR):
         return STILL_LISTENING
     return INAUDIBLE if hearing.can_hear() else UNHEARD

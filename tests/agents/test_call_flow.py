@@ -240,6 +240,9 @@ class CallTests(SimpleTestCase):
         outcome = asyncio.run(outbound.call(work))
         assert outcome.result["outcome"] == "goal_reached"
         assert "自动语音助手" in work.lines[0].text
+        said = outcome.result["facts"]["ready"]["said"].rstrip(".。")
+        name = card["whom"]["name"]
+        assert outcome.result["summary"] == f"{name}的答复：“还要多少分钟?”——“{said}”。"
 
 
 class _StoppingWork:

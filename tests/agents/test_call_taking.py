@@ -63,6 +63,15 @@ class ConfirmingTests(SimpleTestCase):
         assert (call.outcome, call.state.facts) == ("disputed", {})
         assert call.summary == "Burger Yard took back what they had said."
 
+    def test_what_came_of_a_call_in_chinese_is_said_so(self):
+        call = Call("喂", "20分钟", "是的", "不对", "20分钟", "是的", "不对！", language="zh")
+        assert call.summary == "Burger Yard收回了说过的话。"
+        call = Call("喂", "20分钟", None, language="zh")
+        assert call.summary == (
+            "Burger Yard的答复：“When is it ready?”——“20分钟”，但没有确认，因此还不能确定。"
+            "其余的没有问到。"
+        )
+
     def test_who_takes_it_back_and_says_why_is_not_told_as_having_agreed(self):
         why = "No, sorry, that is wrong, the fryer broke and we have closed"
         call = Call("Hello", "20 minutes", "Yes", why, "No!!", "No!!")

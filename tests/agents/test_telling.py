@@ -85,7 +85,7 @@ class TellingTests(AgentMixin, TestCase):
         for text in ("Any news?", "有消息了吗？"):
             asked = Line("customer", text)
             last = await self.finished(ASKED, begun, BEGUN, cancelled, asked, at_work=["2"])
-            assert last.action.reply == telling.CANCELLED.format(job="call shop GW7"), text
+            assert last.action.reply == telling.CANCELLED.to([text]).format(job="call shop GW7")
         assert self.engine.requests == []
         did = {"did": "I cancelled the call, the order has arrived."}
         summary = Line("tool", name="colleague", result=did, is_summary=True)

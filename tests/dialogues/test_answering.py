@@ -182,6 +182,12 @@ class ReplyTests(EngineMixin, TestCase):
         assert await sync_to_async(texts)(conversation) == [answering.NO_RELEASE]
         assert self.engine.requests == []
 
+    async def test_that_is_said_in_the_customers_language(self):
+        conversation = await sync_to_async(make_conversation)(scene=None)
+        await sync_to_async(services.say)(conversation=conversation, text="你好", client_id="a")
+        await answering.answer_conversation(conversation.pk)
+        assert await sync_to_async(texts)(conversation) == [answering.NO_RELEASE.zh]
+
     async def test_handoff_queues_the_conversation(self):
         self.engine.will(says("A colleague will help.", "handoff"))
         conversation = await self.answered()

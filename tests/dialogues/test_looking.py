@@ -343,6 +343,19 @@ class WaitTests(EngineMixin, TestCase):
         assert said == [looking.STILL_LOOKING, "I see order GW1002."]
         assert "GW1002" in self.engine.requests[0]["messages"][-1]["content"]
 
+    async def test_who_wrote_chinese_before_is_answered_in_it(self):
+        await sync_to_async(make_release)(live=True)
+        conversation = await sync_to_async(make_message)(text="我收到的菜不对")
+        self.engine.will(says("请发一张照片。"))
+        await answering.answer_conversation(conversation.pk)
+        picture = await sync_to_async(attaching.upload)(
+            conversation=conversation, name="a", content=encoded(scenery())
+        )
+        sent = {"text": "", "client_id": "2", "attachments": [picture.public_id]}
+        await sync_to_async(services.say)(conversation=conversation, **sent)
+        said = await self.answered(conversation, wait=0)
+        assert said[-1] == looking.STILL_LOOKING.zh
+
     async def test_voice_that_nobody_hears_is_said_to_be_so(self):
         with mock.patch.object(hearing, "can_hear", return_value=False):
             conversation = await sync_to_async(make_message)(voice())

@@ -8,7 +8,7 @@ from django.test import TestCase, override_settings
 
 from dialogues import answering, services, tasks
 from dialogues.models import Conversation, OptOut, Outcome, Turn
-from dialogues.proactive.declining import DONE, DONE_ZH, declines
+from dialogues.proactive.declining import DONE, declines
 from tests.dialogues.policies import handled, make_chat, make_event, make_policy
 from tests.dialogues.test_answering import texts
 from tests.engine import EngineMixin, says
@@ -53,7 +53,7 @@ class DecliningTests(EngineMixin, TestCase):
 
     async def test_in_chinese_in_chinese(self):
         chat = await sync_to_async(self.told)()
-        assert await self.says(chat, "别再给我发消息了") == DONE_ZH
+        assert await self.says(chat, "别再给我发消息了") == DONE.zh
         assert await OptOut.objects.aexists()
 
     async def test_of_somebody_unknown_the_chat_is_meant(self):

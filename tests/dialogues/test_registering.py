@@ -25,6 +25,15 @@ class RegisteringTests(TestCase):
             "a model never picks a number"
         )
 
+    def test_the_question_is_in_chinese_too(self):
+        plan = make_plan(confirmation="Call?", confirmation_zh="要打电话吗？")
+        register_tools()
+        assert Tool.objects.get(name="call_merchant").confirmation_zh == "要打电话吗？"
+        plan.confirmation = plan.confirmation_zh = ""
+        plan.save()
+        register_tools()
+        assert Tool.objects.get(name="call_merchant").confirmation_zh == ""
+
     def test_a_changed_plan_changes_its_tool(self):
         plan = make_plan()
         register_tools()

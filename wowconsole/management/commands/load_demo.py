@@ -33,6 +33,7 @@ SCENES = {
 }
 BASE_MODEL = "smollm2-135m"
 STARTER = "starter"
+WORDED = ("confirmation", "confirmation_zh", "occasions", "result_template", "result_template_zh")
 OF_ITS_TOOL = ("occasions", "cost_per_call")  # of a call plan: the rest is the plan's
 # Of three it cites one as if by chance; the first one found is right more often (`bench turn`).
 RULES_READ = 1
@@ -94,8 +95,7 @@ def load_orders() -> None:
 def load_tools() -> None:
     for tool in read("tools.json"):
         fields = {name: tool[name] for name in ("description", "method", "parameters")}
-        worded = ("confirmation", "occasions", "result_template")
-        fields |= {name: tool.get(name, "") for name in worded}
+        fields |= {name: tool.get(name, "") for name in WORDED}
         fields |= {"url": f"/demo/shop/{tool['path']}", "token_setting": "DEMO_SHOP_TOKEN"}
         if not Tool.objects.filter(name=tool["name"]).exists():
             save_tool(tool=Tool(name=tool["name"], **fields), by=None, note="The demo's own")
