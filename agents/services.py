@@ -29,6 +29,11 @@ class NothingBefore(Refused):
     code = "nothing_before"
 
 
+class NotYourScenes(Refused):
+    code = "not_your_scenes"
+    status = 403
+
+
 def make_release(
     *,
     by: User,
@@ -109,8 +114,10 @@ def promote(
         scene: there alone, whatever is live elsewhere; None: wherever no scene has its own.
 
     Raises:
+        NotYourScenes: customers of scenes that `by` doesn't see would be answered by it.
         AlreadyLive: it does so already.
     """
+    _check_scenes(by, scene)
     _one_at_a_time()
     if own_release(scene) == release:
         raise AlreadyLive(f"{release} is live already.")
@@ -124,8 +131,10 @@ def roll_back(*, by: User, reason: str = "", scene: Scene | None = None) -> Prom
     A scene that had none of its own before follows the others again.
 
     Raises:
+        NotYourScenes: customers of scenes that `by` doesn't see would be answered by it.
         NothingBefore: only one release has ever been live.
     """
+    _check_scenes(by, scene)
     _one_at_a_time()
     live = own_release(scene)
     rows = Promotion.objects.select_related("release").filter(scene=scene)
@@ -135,6 +144,14 @@ def roll_back(*, by: User, reason: str = "", scene: Scene | None = None) -> Prom
     reason = reason or f"Rolled back from {live}."
     release = before.release if before else None
     return Promotion.objects.create(release=release, by=by, reason=reason, scene=scene)
+
+
+def _check_scenes(by: User, scene: Scene | None) -> None:
+    hidden = Scene.objects.hidden_from(by)
+    if scene is None and hidden.exists():
+        raise NotYourScenes("Only who sees all scenes decides for all: choose one of yours.")
+    if scene is not None and hidden.filter(pk=scene.pk).exists():
+        raise NotYourScenes(f"{scene} is none of your scenes.")
 
 
 def _one_at_a_time() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -31,6 +32,7 @@ def release_list(request: UserRequest) -> HttpResponse:
         "can_roll_back": Promotion.objects.filter(scene=None).exclude(release=live).exists(),
         "own": own_releases(request.user),
         "scenes": Scene.objects.visible_to(request.user),
+        "decides_for_all": not Scene.objects.hidden_from(request.user).exists(),
         "tools": Tool.objects.visible_to(request.user).prefetch_related("scenes"),
         "versions": ModelVersion.objects.select_related("base"),
     }
@@ -50,15 +52,18 @@ def release_create(request: UserRequest) -> HttpResponse:
     form = ReleaseForm(request.POST, user=request.user)
     if not form.is_valid():
         return _form(request, form, status=422)
-    release = services.make_release(by=request.user, **form.release())
-    if "promote" in request.POST:
-        services.promote(release=release, by=request.user)
-        messages.success(request, f"{release} is live: it answers every new conversation.")
+    with transaction.atomic():  # what may not go live is not made either
+        release = services.make_release(by=request.user, **form.release())
+        if "promote" in request.POST:
+            services.promote(release=release, by=request.user)
+            messages.success(request, f"{release} is live: it answers every new conversation.")
     return redirect("agents:release-list")
 
 
 def _form(request: UserRequest, form: ReleaseForm, status: int = 200) -> HttpResponse:
-    return render(request, "agents/release_form.html", {"form": form}, status=status)
+    for_all = not Scene.objects.hidden_from(request.user).exists()
+    context = {"form": form, "decides_for_all": for_all}
+    return render(request, "agents/release_form.html", context, status=status)
 
 
 @require_POST

@@ -24,6 +24,10 @@ class SceneQuerySet(models.QuerySet["Scene"]):
         """Keep the scenes a staff member works in; admins and auditors see all."""
         return self if sees_every_scene(user) else self.filter(members__pk=user.pk)
 
+    def hidden_from(self, user: AnyUser) -> Self:
+        """Keep the scenes that `visible_to` leaves out."""
+        return self.none() if sees_every_scene(user) else self.exclude(members__pk=user.pk)
+
 
 class Scene(models.Model):
     """A business line. It scopes units, tools, conversations and staff."""

@@ -85,7 +85,7 @@ def test_a_yes_may_name_the_deed_that_was_asked_about_and_no_other():
 def test_the_question_names_what_is_about_to_happen():
     tool = Tool(name="cancel_order", confirmation="Shall I cancel order {order_id}?")
     action = DialogueAction("cancel_order", "Cancelling.", "Asked to", [4], {"order_id": "GW1042"})
-    asked = question(tool, action)
+    asked = question(tool, action, [])
     assert (asked.name, asked.reply) == ("clarify", "Shall I cancel order GW1042?")
     assert asked.knowledge == [4]
     assert not asked.calls_a_tool
@@ -109,11 +109,11 @@ def test_the_question_adds_whatever_else_is_sent():
         ),
     ):
         action = DialogueAction("refund", "", arguments=given)
-        assert question(Tool(name="refund", confirmation=words), action).reply == asked
+        assert question(Tool(name="refund", confirmation=words), action, []).reply == asked
 
 
 def test_what_a_customer_wrote_is_no_place_to_fill():
     tool = Tool(name="send", confirmation="Send {text} to {address} for {price}?")
     given = {"text": "{address}", "address": "1 Main St"}
-    asked = question(tool, DialogueAction("send", "", arguments=given))
+    asked = question(tool, DialogueAction("send", "", arguments=given), [])
     assert asked.reply == "Send {address} to 1 Main St for {price}?"

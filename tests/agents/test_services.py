@@ -105,6 +105,7 @@ class SceneTests(TestCase):
     def setUpTestData(cls):
         cls.by = make_user("ml_engineer")
         cls.scene, cls.other = make_scene(), make_scene()
+        cls.by.scenes.set([cls.scene, cls.other])
         cls.everywhere, cls.special, cls.next = (make_release() for _ in range(3))
         services.promote(release=cls.everywhere, by=cls.by)
 
@@ -135,6 +136,21 @@ class SceneTests(TestCase):
         with self.assertRaises(services.AlreadyLive):
             services.promote(release=self.special, by=self.by, scene=self.scene)
         services.promote(release=self.special, by=self.by)
+
+    def test_who_sees_some_scenes_decides_for_these_alone(self):
+        services.promote(release=self.next, by=self.by)
+        self.by.scenes.set([self.scene])
+        services.promote(release=self.special, by=self.by, scene=self.scene)
+        for act in (
+            lambda **where: services.promote(release=self.special, by=self.by, **where),
+            lambda **where: services.roll_back(by=self.by, **where),
+        ):
+            for where in ({}, {"scene": self.other}):
+                with self.assertRaises(services.NotYourScenes):
+                    act(**where)
+        assert self.live() == (self.special, self.next, self.next)
+        services.roll_back(by=make_user("admin"))
+        assert self.live() == (self.special, self.everywhere, self.everywhere)
 
     def test_only_a_scenes_own_can_end(self):
         with (

@@ -138,6 +138,15 @@ class CreateTests(PageTestCase):
         self.post(promote="1")
         assert live_release().name == "fresh"
 
+    def test_not_by_who_sees_some_scenes_only(self):
+        make_scene()
+        self.assertContains(self.client.get(NEW), "Only create it")
+        self.assertNotContains(self.client.get(NEW), "Make it live now")
+        assert self.post(promote="1").status_code == 403
+        assert not Release.objects.filter(name="fresh").exists()
+        self.post()
+        assert Release.objects.filter(name="fresh").exists()
+
     def test_no_tool_chosen_is_no_tool(self):
         make_tool(name="look_up")
         self.post()
@@ -164,6 +173,18 @@ class LedgerTests(PageTestCase):
         self.assertRedirects(self.client.post(self.promote_url, {"reason": "Better"}), LIST)
         assert live_release() == self.first
         assert Promotion.objects.get().reason == "Better"
+
+    def test_who_sees_some_scenes_is_offered_these_alone(self):
+        scene, _ = make_scene(), make_scene()
+        self.engineer.scenes.add(scene)
+        make_release(live=True)
+        page = self.client.get(LIST)
+        self.assertNotContains(page, "Every scene")
+        self.assertNotContains(page, "Go back to the previous release")
+        assert self.client.post(self.promote_url).status_code == 403
+        assert self.client.post(BACK).status_code == 403
+        self.assertRedirects(self.client.post(self.promote_url, {"scene": scene.slug}), LIST)
+        assert live_release(scene) == self.first
 
     def test_promoting_twice_is_refused(self):
         self.client.post(self.promote_url)
