@@ -10,10 +10,11 @@ A chat is ended only where the customer takes leave, and who is passed on is tol
 import re
 from dataclasses import replace
 
-from agents import proposing
+from agents import courtesies, proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
+from agents.finding import said_by_customer
 from agents.phrases import Phrase, writes_chinese
 from agents.turning import Running, words_itself
 from knowledge.scripts import count_words
@@ -48,8 +49,8 @@ def staying(turn: Running, action: DialogueAction) -> DialogueAction:
     last = turn.lines[-1] if turn.lines else None
     if action.name != CLOSE:
         return action
-    if last and last.role == "customer" and proposing.takes_leave(last.text):
-        return proposing.parting(turn, action)
+    if last and last.role == "customer" and courtesies.takes_leave(last.text):
+        return courtesies.parting(turn, action)
     kept = [] if turn.context.release.quotes else _without_farewell(action.reply)
     return replace(action, name=REPLY, reply=" ".join(kept) or turn.say(ANYTHING_ELSE))
 
@@ -64,7 +65,7 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
         return _asking(turn, action) or action
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(turn, action.reply))
-    if _tells_what_stands_nowhere(turn, action):
+    if _tells_what_stands_nowhere(turn, action) or _is_in_english(turn, action):
         return replace(action, name=CLARIFY, reply=turn.say(UNKNOWN))
     return action
 
@@ -81,7 +82,7 @@ def _to_whom(turn: Running, reply: str) -> str:
         and count_words(each) <= SMALL_TALK_WORDS
         and not _FAREWELL.search(each)
     ]
-    ours, words = turn.say(proposing.COLLEAGUE), " ".join(said)
+    ours, words = turn.say(courtesies.COLLEAGUE), " ".join(said)
     return words if words and writes_chinese([words]) == writes_chinese([ours]) else ours
 
 
@@ -101,6 +102,13 @@ def asks_nothing(turn: Running, action: DialogueAction) -> bool:
     return means_to and not _ASKS.search(action.reply)
 
 
+def _is_in_english(turn: Running, action: DialogueAction) -> bool:
+    """Say whether a small model's words are English to who writes Chinese, and rest on nothing."""
+    if any(line.role == "tool" for line in turn.lines) or writes_chinese([action.reply]):
+        return False
+    return writes_chinese(said_by_customer(turn.lines)) and words_itself(turn, action)
+
+
 def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
     """Say whether a reply rests on no rule, no call and no figure of the dialogue.
 
@@ -110,7 +118,7 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
     """
     if (
         action.name != REPLY
-        or action.reply == turn.say(proposing.ON_IT)
+        or action.reply == turn.say(courtesies.ON_IT)
         or not words_itself(turn, action)
     ):
         return False

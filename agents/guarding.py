@@ -7,6 +7,7 @@ from agents import (
     addressing,
     admitting,
     composing,
+    courtesies,
     echoing,
     generating,
     languages,
@@ -90,7 +91,7 @@ def _bound(turn: Running, action: DialogueAction) -> DialogueAction:
     if not rules:
         return action
     if action.name == HANDOFF:
-        return replace(action, reply=turn.say(proposing.COLLEAGUE))
+        return replace(action, reply=turn.say(courtesies.COLLEAGUE))
     lacks = composing.missing_fields(rules, turn.lines)
     if lacks and (asked := proposing.asked_first(turn)):
         return replace(action, name=CLARIFY, reply=asked.reply, knowledge=[])

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents import occasions, telling
-from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
+from agents.actions import CLARIFY, REPLY, DialogueAction
 from agents.calling import failed
-from agents.clauses import DENIES
 from agents.composing import as_written, missing_fields
 from agents.confirming import Call, says_yes
+from agents.courtesies import ON_IT, greeted, of_the_talk, takes_leave
 from agents.finding import said_by_customer, unanswered, wants, wordings
 from agents.grounding import identifiers, words_beside, words_in
 from agents.models import Tool, ToolKind
@@ -36,41 +36,8 @@ UNREADABLE = Phrase(
 )
 # Of what an argument's name speaks, if it speaks of one of these; else of its number (编号).
 NUMBERS_ZH = {"order": "订单号", "parcel": "运单号", "tracking": "运单号", "phone": "电话号码"}
-COLLEAGUE = Phrase("I'm passing you to a colleague.", zh="正在为您转接人工同事。")
-GOODBYE = Phrase("Thank you for writing. Goodbye!", zh="感谢您的来信，再见！")
 LONGEST_WORDS = 200  # characters of what a customer said, as an argument
 PLAIN_WORDS = 4  # of a wish that says nothing else
-NEAR = 8  # characters before a wish in which a "don't" belongs to it
-_PEOPLE = (
-    r"(?:(?:real |live |actual )?(?:humans?(?: (?:being|agent|help|support))?|person|people|agent)"
-    r"|representative|operator|(?<!my )(?<!our )colleague)\b(?!-)"
-)
-_PERSON = re.compile(
-    rf"\b(?:(?:want|need|like|wish) to )?(?:talk|speak|chat)\b[^.?!,;]{{0,30}}\b{_PEOPLE}"
-    r"|\b(?:connect|transfer|put|pass)(?: me)?(?: (?:to|with|through|over)){0,2}"
-    rf" (?:an? |the )?{_PEOPLE}"
-    # Who is wanted stands next to the wish, and nothing about them follows.
-    r"|\b(?:want|need|like|(?:get|give) me)(?: to have)? (?:an? |the |some |any )?"
-    rf"{_PEOPLE}"
-    r"(?=\W*(?:$|[.?!,;]|(?:please|pls|now|right now|here|instead|asap|not|from your|on the line"
-    r"|(?:to|who can|that can) (?:help|talk|speak|call))\b))"
-    r"|^\W*(?:human|person|agent|operator|representative)(?: please)?\W*$"
-    r"|(?:人工|真人)(?=$|\W|客服|服务|坐席|谢谢|吧|来|帮|处理|回答|在|吗|呢|啊|呀)",
-    re.IGNORECASE,
-)
-# A farewell and nothing else: "Bye bye baby toy set missing" is a complaint.
-_BYE = re.compile(
-    r"(\W|\b(ok(ay)?|no|all ?right|great|perfect|fine|got it|thanks?|thank you|thx|ty|cheers"
-    r"|so much|very much|a lot|then|for now|all|have a (nice|good) (day|one)|that's all|that is all"
-    r"|see you( soon| later)?|good ?bye|bye|good ?night)(?!\w)"
-    r"|再见|谢谢(您|你)?|拜拜|没有了|不用了|没事了|好的?)*",
-    re.IGNORECASE,
-)
-_LEAVES = re.compile(
-    r"\b(bye|good ?bye|good ?night|see you|that's all|that is all)\b|再见|拜拜", re.I
-)
-_THANKS = re.compile(r"\b(thanks?|thank you|thx|ty|cheers)\b|谢谢|没有了|不用了|没事了", re.I)
-_ASKS = re.compile(r"[?？]")
 _NEWS = re.compile(
     r"\b(any|some) (news|updates?|luck)\b|\bwhat did (they|he|she|the \w+) say\b"
     r"|\b(did|have) you (call|reach|hear|get through)\w*|\bhow (did|is|was) (the|your) call\b"
@@ -84,10 +51,6 @@ _CORRECTS = words_in(
 _BESIDE_A_NUMBER = words_in(
     "hi hello my the order number id no is it it's for please thanks 订单号我的是你好"
 )
-ON_IT = Phrase(
-    "I'm still on it, and write to you here as soon as I know more.",
-    zh="我还在处理，一有消息就在这里写给您。",
-)
 
 
 def proposed(turn: Running) -> DialogueAction | None:
@@ -97,25 +60,8 @@ def proposed(turn: Running) -> DialogueAction | None:
         return None
     said = unanswered(turn.lines)
     text = " ".join(said)
-    talk = _of_the_talk(turn, said) or _of_the_question(turn, text) or _of_a_job(turn, text)
-    return talk or _of_tools_or_rules(turn, said)
-
-
-def asks_for_person(said: Sequence[str]) -> bool:
-    """Say whether customers, with all these messages, ask for a person."""
-    text = " ".join(said).replace("’", "'")
-    person = _PERSON.search(text)
-    return bool(person and not DENIES.search(text[max(person.start() - NEAR, 0) : person.end()]))
-
-
-def _of_the_talk(turn: Running, said: Sequence[str]) -> DialogueAction | None:
-    """Return how the talk goes on where the customer says so: with a person, or not at all."""
-    if asks_for_person(said):
-        return DialogueAction(HANDOFF, turn.say(COLLEAGUE), ASKED_FOR)
-    text = " ".join(said).replace("’", "'")
-    if len(said) == 1 and _LEAVES.search(text) and takes_leave(text):
-        return parting(turn, DialogueAction(CLOSE, turn.say(GOODBYE), "The customer takes leave"))
-    return None
+    talk = of_the_talk(turn, said) or _of_the_question(turn, text) or _of_a_job(turn, text)
+    return talk or _of_tools_or_rules(turn, said) or greeted(turn, said)
 
 
 def _of_the_question(turn: Running, text: str) -> DialogueAction | None:
@@ -143,20 +89,6 @@ def _meant_instead(tool: Tool, call: Call, text: str) -> dict[str, str]:
         for other in others:
             meant[name] = other
     return meant
-
-
-def takes_leave(text: str) -> bool:
-    """Say whether a message is a farewell or thanks, and nothing else."""
-    text = text.replace("’", "'")
-    says_so = _LEAVES.search(text) or _THANKS.search(text)
-    return bool(says_so and _BYE.fullmatch(text)) and not _ASKS.search(text)
-
-
-def parting(turn: Running, close: DialogueAction) -> DialogueAction:
-    """Return how a talk ends: not yet, where what was begun for it brings news here."""
-    if not turn.context.at_work:
-        return close
-    return DialogueAction(REPLY, turn.say(ON_IT), "What was begun goes on")
 
 
 def _of_a_job(turn: Running, text: str) -> DialogueAction | None:

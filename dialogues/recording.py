@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from agents import master, proposing
+from agents import courtesies, master
 from agents.actions import CLOSE, HANDOFF, DialogueAction
 from agents.confirming import Call, choices_for
 from agents.finding import unanswered
@@ -129,7 +129,7 @@ def store_end(turn: Turn, record: Record, action: DialogueAction, error: str) ->
         **record.figures,
     )
     if action.name == HANDOFF and turn.conversation.channel == Channel.CHAT:
-        asked = proposing.asks_for_person(unanswered(history.lines_for(turn)))
+        asked = courtesies.asks_for_person(unanswered(history.lines_for(turn)))
         # Elsewhere a program reads it.
         services.ask_for_person(conversation=turn.conversation, by_customer=asked)
     elif action.name == CLOSE and not error:

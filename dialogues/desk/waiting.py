@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from agents.proposing import takes_leave
+from agents.courtesies import takes_leave
 from dialogues.desk import queueing
 from dialogues.models import Assignment, Desk, Event, EventKind, Handover, Role
 

@@ -2,7 +2,7 @@
 
 from django.test import TestCase
 
-from agents import admitting, proposing
+from agents import admitting, courtesies
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.master import Delta
 from agents.prompting import Line
@@ -112,11 +112,11 @@ class AdmittingTests(AgentMixin, TestCase):
             for text in ("bye", "thanks a lot"):
                 closes = says("Bye!", CLOSE)
                 action = await self.said(closes, text=text, release=release, at_work=["a job"])
-                assert (action.name, action.reply) == (REPLY, proposing.ON_IT)
+                assert (action.name, action.reply) == (REPLY, courtesies.ON_IT)
 
     async def test_a_hand_over_says_no_farewell(self):
         words = "Goodbye, I'm passing you to a colleague."
-        assert (await self.said(says(words, HANDOFF))).reply == proposing.COLLEAGUE
+        assert (await self.said(says(words, HANDOFF))).reply == courtesies.COLLEAGUE
 
     async def test_a_release_that_words_rules_speaks_for_itself(self):
         action = await self.said(says(MADE_UP), release=self.wording)

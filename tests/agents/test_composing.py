@@ -8,11 +8,11 @@ from django.test import SimpleTestCase, TestCase
 from agents import occasions, rehearsing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.composing import as_written, filled, verified_fields
+from agents.courtesies import COLLEAGUE
 from agents.degrading import SORRY
 from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
-from agents.proposing import COLLEAGUE
 from tests.agents.test_guarding import ASKED, AgentMixin
 from tests.engine import says
 from tests.factories import make_published_unit, make_release, make_scene, make_tool

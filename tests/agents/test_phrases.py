@@ -12,7 +12,7 @@ from django.test import TestCase
 
 import agents
 import dialogues
-from agents import admitting, confirming, degrading, proposing, telling
+from agents import admitting, confirming, courtesies, degrading, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.cataloguing import save_tool
 from agents.finding import goes_on
@@ -54,7 +54,7 @@ def all_phrases():
 
 def test_each_is_said_in_chinese_of_the_same_things():
     phrases = all_phrases()
-    assert {proposing.COLLEAGUE, confirming.LEFT} <= set(phrases)
+    assert {courtesies.COLLEAGUE, confirming.LEFT} <= set(phrases)
     for phrase in phrases:
         places, in_chinese = (set(re.findall(r"\{.*?\}", text)) for text in (phrase, phrase.zh))
         assert in_chinese <= places, phrase
@@ -66,7 +66,7 @@ def test_none_claims_what_needs_a_source():
     for phrase in (
         admitting.UNKNOWN,
         admitting.ANYTHING_ELSE,
-        proposing.COLLEAGUE,
+        courtesies.COLLEAGUE,
         confirming.LEFT,
     ):
         assert claims(phrase.zh) == [], phrase
@@ -143,8 +143,8 @@ class ChineseTests(AgentMixin, TestCase):
     async def test_who_declines_leaves_or_wants_a_person_hears_so(self):
         assert (await self.asked("不用了", declined=True)).action.reply == confirming.LEFT.zh
         for text, name, words in (
-            ("转人工", HANDOFF, proposing.COLLEAGUE),
-            ("没事了，再见", CLOSE, proposing.GOODBYE),
+            ("转人工", HANDOFF, courtesies.COLLEAGUE),
+            ("没事了，再见", CLOSE, courtesies.GOODBYE),
         ):
             last = await self.asked(text)
             assert (last.action.name, last.action.reply) == (name, words.zh), text
@@ -153,7 +153,7 @@ class ChineseTests(AgentMixin, TestCase):
         said = says("I'm passing you to a colleague.", HANDOFF)
         assert (
             await self.asked("我的汤里有头发", said=said)
-        ).action.reply == proposing.COLLEAGUE.zh
+        ).action.reply == courtesies.COLLEAGUE.zh
 
     async def test_who_cannot_be_answered_hears_so(self):
         self.engine.always = says("您会得到50元的代金券。", knowledge=[])

@@ -8,11 +8,12 @@ from django.test import TestCase
 from agents import rehearsing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
 from agents.confirming import LEFT, Call
+from agents.courtesies import asks_for_person
 from agents.degrading import SORRY
 from agents.happenings import TurnContext
 from agents.models import Tool
 from agents.prompting import Line, Rule
-from agents.proposing import UNREADABLE, asks_for_person
+from agents.proposing import UNREADABLE
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import calls, says
 from tests.factories import make_release, make_tool
@@ -248,7 +249,7 @@ class ProposingTests(AgentMixin, TestCase):
             "Please transfer this to a colleague at my office",
             "这个是人工色素吗",
         ):
-            assert (await self.asked(text)).action.name == REPLY, text
+            assert (await self.asked(text)).action.name != HANDOFF, text
 
     async def test_several_messages_are_read_as_one(self):
         last = await self.asked("Please cancel GW1009", "thanks")

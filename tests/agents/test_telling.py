@@ -6,7 +6,7 @@ from dataclasses import replace
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase, TestCase
 
-from agents import confirming, master, proposing, rehearsing, telling
+from agents import confirming, courtesies, master, rehearsing, telling
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.composing import composed_early
 from agents.confirming import Call
@@ -52,7 +52,7 @@ class TellingTests(AgentMixin, TestCase):
         begun = Line("tool", name="call_shop", result={"job": "1", "state": "queued", "note": NOTE})
         news = Line("customer", "Any news?")
         last = await self.finished(ASKED, begun, BEGUN, news, at_work=["1"])
-        assert last.action.reply == proposing.ON_IT
+        assert last.action.reply == courtesies.ON_IT
         told = Line("agent", RESULT["summary"])
         last = await self.finished(ASKED, begun, BEGUN, TOLD, told, news)
         assert last.action.reply == RESULT["summary"]
@@ -67,8 +67,8 @@ class TellingTests(AgentMixin, TestCase):
             "tool", name="call_shop", arguments={"order_id": "GW1012"}, result={"job": "1"}
         )
         for text, reply in (
-            ("Any news about GW1012?", proposing.ON_IT),
-            ("Any news?", proposing.ON_IT),
+            ("Any news about GW1012?", courtesies.ON_IT),
+            ("Any news?", courtesies.ON_IT),
             ("Any updates on my refund for GW1011?", "None that I know of."),
             ("Any news about GW10122?", "None that I know of."),
         ):
@@ -111,7 +111,7 @@ class TellingTests(AgentMixin, TestCase):
         news = Line("customer", "Any news?")
         assert (await self.finished(ASKED, BEGUN, CALLED, other, news)).action.reply == both
         self.engine.will(says("Hello."))
-        lines = [ASKED, BEGUN, TOLD, Line("agent", both), Line("customer", "Hello?")]
+        lines = [ASKED, BEGUN, TOLD, Line("agent", both), Line("customer", "Hm?")]
         assert (await self.finished(*lines)).action.reply == "Hello."
 
     async def test_what_failed_is_told_and_is_not_said_to_go_on(self):
@@ -129,8 +129,8 @@ class TellingTests(AgentMixin, TestCase):
         release = await sync_to_async(make_release)(tools=["call_shop", "cancel"], limits=limits)
         for said, reply in (
             ("Please cancel GW9", "Cancel GW9?"),
-            ("I want to talk to a person", proposing.COLLEAGUE),
-            ("Bye!", proposing.GOODBYE),
+            ("I want to talk to a person", courtesies.COLLEAGUE),
+            ("Bye!", courtesies.GOODBYE),
         ):
             last = await self.finished(BEGUN, CALLED, Line("customer", said), release=release)
             assert last.action.reply == f"{RESULT['summary']}\n{reply}"
