@@ -10,7 +10,7 @@ A chat is ended only where the customer takes leave, and who is passed on is tol
 import re
 from dataclasses import replace
 
-from agents import courtesies, proposing
+from agents import courtesies, occasions, proposing
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
@@ -19,7 +19,6 @@ from agents.phrases import Phrase, writes_chinese
 from agents.turning import Running, words_itself
 from knowledge.scripts import count_words
 
-ANYTHING_ELSE = Phrase("What else can I do for you?", zh="还有什么可以帮您？")
 UNKNOWN = Phrase(
     "I have found nothing on that. Please say it in other words, or ask for a person.",
     zh="关于这一点我没有找到资料。请换个说法，或者要求人工服务。",
@@ -52,7 +51,7 @@ def staying(turn: Running, action: DialogueAction) -> DialogueAction:
     if last and last.role == "customer" and courtesies.takes_leave(last.text):
         return courtesies.parting(turn, action)
     kept = [] if turn.context.release.quotes else _without_farewell(action.reply)
-    return replace(action, name=REPLY, reply=" ".join(kept) or turn.say(ANYTHING_ELSE))
+    return replace(action, name=REPLY, reply=" ".join(kept) or turn.say(courtesies.ANYTHING_ELSE))
 
 
 def _without_farewell(text: str) -> list[str]:
@@ -66,7 +65,7 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(turn, action.reply))
     if _tells_what_stands_nowhere(turn, action) or _is_in_english(turn, action):
-        return replace(action, name=CLARIFY, reply=turn.say(UNKNOWN))
+        return replace(action, name=CLARIFY, reply=_lacking(turn) or turn.say(UNKNOWN))
     return action
 
 
@@ -100,6 +99,14 @@ def asks_nothing(turn: Running, action: DialogueAction) -> bool:
     """Say whether a model that meant to ask something asked nothing."""
     means_to = turn.context.release.quotes and action.name == CLARIFY
     return means_to and not _ASKS.search(action.reply)
+
+
+def _lacking(turn: Running) -> str:
+    """Return the question for what a tool needs of which the customer speaks, "" for none."""
+    text = proposing.said_last(turn)
+    tools = filter(proposing.is_spoken_of, turn.tools.values())
+    asked = (proposing.question(turn, tool) for tool in tools if occasions.asked_for(tool, text))
+    return next((each.reply for each in asked if each), "")
 
 
 def _is_in_english(turn: Running, action: DialogueAction) -> bool:

@@ -21,6 +21,7 @@ from knowledge.searching import CODE
 FIELD = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 LONGEST_VALUE = 200  # characters of a result that fill a field
 CLOSE_ENOUGH = 0.6  # share of a rule's words that a styled reply has to keep
+_SPACE_LESS = re.compile(r"(?<=[。！？；]) ")
 _WORD = re.compile(r"[a-z0-9']+|[\u4e00-\u9fff]", re.IGNORECASE)
 
 
@@ -155,7 +156,7 @@ def filled(template: str, result: Mapping[str, Any]) -> str:
             lacks = True
         elif fields or not lacks:
             kept.append(FIELD.sub(lambda place: known[place[1]], sentence))
-    return " ".join(kept)
+    return _SPACE_LESS.sub("", " ".join(kept))
 
 
 def named_by(template: str, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,7 @@ _WISHES = (
     r"(?:(?:i'd like|i would like|i want|you can|you may|go ahead (?:and|with)|let's)"
     r"(?: you)?(?: to)?\s+)?(?:(?:a|the|my)\s+)?"
 )
+_BRACKETS = Phrase(" ({})", zh="（{}）")
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -146,7 +147,7 @@ def question(tool: Tool, action: DialogueAction, said: Sequence[str]) -> Dialogu
     rest = {name: value for name, value in given.items() if name not in named}
     if rest:
         asked, mark = (words[:-1], words[-1]) if words[-1:] in {"?", "？"} else (words, "")
-        words = f"{asked} ({listed(rest)}){mark}"
+        words = f"{asked}{_BRACKETS.to([asks]).format(listed(rest))}{mark}"
     return DialogueAction(CLARIFY, words, action.thought, action.knowledge)
 
 

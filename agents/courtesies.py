@@ -9,16 +9,20 @@ from collections.abc import Sequence
 
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import DENIES
+from agents.confirming import LEFT
 from agents.phrases import Phrase
 from agents.turning import Running
 
 COLLEAGUE = Phrase("I'm passing you to a colleague.", zh="正在为您转接人工同事。")
 WELCOME = Phrase("Hello! How can I help you?", zh="您好！请问有什么可以帮您？")
+ANYTHING_ELSE = Phrase("What else can I do for you?", zh="还有什么可以帮您？")
 GOODBYE = Phrase("Thank you for writing. Goodbye!", zh="感谢您的来信，再见！")
 ON_IT = Phrase(
     "I'm still on it, and write to you here as soon as I know more.",
     zh="我还在处理，一有消息就在这里写给您。",
 )
+# What may be asked and left unanswered.
+_OPEN = tuple(text for each in (WELCOME, ANYTHING_ELSE, LEFT) for text in (str(each), each.zh))
 NEAR = 8  # characters before a wish in which a "don't" belongs to it
 _PEOPLE = (
     r"(?:(?:real |live |actual )?(?:humans?(?: (?:being|agent|help|support))?|person|people|agent)"
@@ -111,7 +115,7 @@ def greeted(turn: Running, said: Sequence[str]) -> DialogueAction | None:
     if not greets(said):
         return None
     told = [line.text for line in turn.lines if line.role == "agent"]
-    if told and _ASKS.search(told[-1]):
+    if told and _ASKS.search(told[-1]) and not told[-1].endswith(_OPEN):
         return None
     if turn.context.at_work:
         return DialogueAction(REPLY, turn.say(ON_IT), "What was begun goes on")

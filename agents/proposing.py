@@ -144,12 +144,12 @@ def _as_written(turn: Running, text: str) -> DialogueAction | None:
 
 
 def _concerns_a_tool(turn: Running, text: str) -> bool:
-    tools = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
+    tools = [tool for tool in turn.tools.values() if is_spoken_of(tool)]
     names = any(any(identifiers(pattern, text)) for pattern in patterns(turn))
     return names or any(occasions.asked_for(tool, text) for tool in tools)
 
 
-def _is_spoken_of(tool: Tool) -> bool:
+def is_spoken_of(tool: Tool) -> bool:
     """Say whether customers' words choose it: of other tools they may only happen to say one."""
     return tool.is_irreversible or bool(tool.occasions)
 
@@ -170,7 +170,7 @@ def _look_up(turn: Running) -> DialogueAction | None:
     if takes_leave(turn.lines[-1].text):
         return None
     text = said_last(turn)
-    spoken_of = [tool for tool in turn.tools.values() if _is_spoken_of(tool)]
+    spoken_of = [tool for tool in turn.tools.values() if is_spoken_of(tool)]
     asked = [tool for tool in spoken_of if occasions.asked_for(tool, text)]
     asked = asked or _that_know_it(turn, spoken_of)[:1]
     if len(asked) != 1 or asked[0].is_irreversible:

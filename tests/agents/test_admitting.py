@@ -85,7 +85,7 @@ class AdmittingTests(AgentMixin, TestCase):
 
     async def test_a_chat_is_ended_only_where_the_customer_takes_leave(self):
         stays = await self.said(says("Thank you, I'm closing this chat.", CLOSE))
-        assert (stays.name, stays.reply) == (REPLY, admitting.ANYTHING_ELSE)
+        assert (stays.name, stays.reply) == (REPLY, courtesies.ANYTHING_ELSE)
         assert (await self.said(says("See you!", CLOSE), text="ok, thank you")).name == CLOSE
 
     async def test_of_no_release_is_a_chat_ended_by_a_word_of_leave_in_something_else(self):
@@ -100,7 +100,7 @@ class AdmittingTests(AgentMixin, TestCase):
             for release in (self.release, self.wording):
                 closes = says("Goodbye.", CLOSE)
                 action = await self.said(closes, text=text, release=release)
-                assert (action.name, action.reply) == (REPLY, admitting.ANYTHING_ELSE), text
+                assert (action.name, action.reply) == (REPLY, courtesies.ANYTHING_ELSE), text
 
     async def test_what_else_was_said_goes_on_as_a_reply(self):
         closes = says("Glad it worked out. Have a nice day!", CLOSE)

@@ -52,6 +52,12 @@ class GreetingTests(AgentMixin, TestCase):
             assert (action.name, action.reply) == (CLARIFY, words)
         assert self.engine.requests == []
 
+    async def test_who_greets_again_is_greeted_again(self):
+        first = Line("customer", "Hi")
+        for words in (courtesies.WELCOME, f"Cold food is refunded.\n{courtesies.ANYTHING_ELSE}"):
+            told = Line("agent", words)
+            assert (await self.said(first, told, first)).reply == courtesies.WELCOME
+
     async def test_not_where_a_question_is_open_or_something_goes_on(self):
         asked = [Line("customer", "refund"), Line("agent", "Which order?")]
         assert (await self.said(*asked, Line("customer", "Hello?"))).reply != courtesies.WELCOME

@@ -13,7 +13,7 @@ from django.test import TestCase
 import agents
 import dialogues
 from agents import admitting, confirming, courtesies, degrading, telling
-from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY
+from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.cataloguing import save_tool
 from agents.finding import goes_on
 from agents.models import Tool
@@ -65,7 +65,7 @@ def test_each_is_said_in_chinese_of_the_same_things():
 def test_none_claims_what_needs_a_source():
     for phrase in (
         admitting.UNKNOWN,
-        admitting.ANYTHING_ELSE,
+        courtesies.ANYTHING_ELSE,
         courtesies.COLLEAGUE,
         confirming.LEFT,
     ):
@@ -134,6 +134,26 @@ class ChineseTests(AgentMixin, TestCase):
             shop.answer = b'{"order_id": "GW1009", "status": "packed"}'
             last = await self.asked("GW1009到哪了")
         assert (last.action.name, last.action.reply) == (REPLY, "订单 GW1009 的状态是“packed”。")
+
+    async def test_sentences_of_a_result_stand_close(self):
+        tells = "订单 {order_id} 在路上。还需 {eta} 分钟。"
+        await Tool.objects.filter(name="look").aupdate(result_template_zh=tells)
+        with business() as shop, self.settings(PUBLIC_URL=shop.url):
+            shop.answer = b'{"order_id": "GW1009", "eta": 5}'
+            last = await self.asked("GW1009到哪了")
+        assert last.action.reply == "订单 GW1009 在路上。还需 5 分钟。"
+
+    async def test_what_else_is_sent_stands_in_the_question(self):
+        tool = await Tool.objects.aget(name="cancel")
+        given = DialogueAction("cancel", "", arguments={"order_id": "GW1", "reason": "凉的"})
+        assert confirming.question(tool, given, ["取消"]).reply == (
+            "要取消订单 GW1 吗（reason: 凉的）？"
+        )
+
+    async def test_who_speaks_of_a_tool_is_asked_for_its_number(self):
+        said = says("What is the weather like?", CLARIFY)
+        last = await self.asked("取消会怎样，菜是凉的", said=said)
+        assert last.action.reply == "请告诉我订单号。"
 
     async def test_so_is_what_went_wrong(self):
         await Tool.objects.filter(name="look").aupdate(personal=True)
