@@ -59,7 +59,7 @@ class PlanForm(ArrangedForm):
         help_text="The customer is asked this first: Shall I call about {order_id}? May be empty.",
     )
     confirmation_zh = _text(
-        "The same in Chinese",
+        "Question before the call, in Chinese",
         most=200,
         help_text="For customers who write Chinese. Empty: they are asked as above.",
     )
