@@ -118,6 +118,20 @@ class EditTests(PlanCase):
         assert plan.addresses == {"*": "link:", "Golden Wok": "simulated:terse?seed=3"}
         tool = Tool.objects.get(name="call_shop")
         assert (tool.kind, tool.confirmation) == ("subagent", "Shall I call about {order_id}?")
+        assert tool.confirmation_zh == ""
+
+    def test_the_question_has_a_chinese_wording(self):
+        for confirmation, in_chinese, fault in (
+            ("", "要打电话吗？", "fill that in first"),
+            ("Call?", "要就 {order} 打电话吗？", "not known above: order"),
+        ):
+            sent = fields(confirmation=confirmation, confirmation_zh=in_chinese)
+            answer = self.client.post(NEW, sent)
+            self.assertContains(answer, fault, status_code=422)
+        assert not CallPlan.objects.exists()
+        self.client.post(NEW, fields(confirmation_zh="要就 {order_id} 打电话吗？"))
+        assert Tool.objects.get(name="call_shop").confirmation_zh == "要就 {order_id} 打电话吗？"
+        self.assertContains(self.client.get(f"{LIST}call_shop/"), "要就 {order_id} 打电话吗？")
 
     def test_the_form_shows_what_it_saved(self):
         self.client.post(NEW, fields())
