@@ -15,7 +15,7 @@ from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import SENTENCE
 from agents.composing import as_written, names_untold
 from agents.finding import said_by_customer
-from agents.phrases import Phrase, writes_chinese
+from agents.phrases import Phrase, is_english, writes_chinese
 from agents.turning import Running, words_itself
 from knowledge.scripts import count_words
 
@@ -65,7 +65,7 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(turn, action.reply))
     if _tells_what_stands_nowhere(turn, action) or _is_in_english(turn, action):
-        return replace(action, name=CLARIFY, reply=_lacking(turn) or turn.say(UNKNOWN))
+        return replace(action, name=CLARIFY, reply=_lacking(turn) or turn.say(_nothing(turn)))
     return action
 
 
@@ -101,6 +101,13 @@ def asks_nothing(turn: Running, action: DialogueAction) -> bool:
     return means_to and not _ASKS.search(action.reply)
 
 
+def _nothing(turn: Running) -> Phrase:
+    """Return what is said where there is nothing to tell: who says thanks has asked nothing."""
+    last = turn.lines[-1] if turn.lines else None
+    is_thanked = last and last.role == "customer" and courtesies.takes_leave(last.text)
+    return courtesies.ANYTHING_ELSE if is_thanked else UNKNOWN
+
+
 def _lacking(turn: Running) -> str:
     """Return the question for what a tool needs of which the customer speaks, "" for none."""
     text = proposing.said_last(turn)
@@ -111,9 +118,15 @@ def _lacking(turn: Running) -> str:
 
 def _is_in_english(turn: Running, action: DialogueAction) -> bool:
     """Say whether a small model's words are English to who writes Chinese, and rest on nothing."""
-    if any(line.role == "tool" for line in turn.lines) or writes_chinese([action.reply]):
+    if any(line.role == "tool" for line in turn.lines) or not is_english(action.reply):
         return False
-    return writes_chinese(said_by_customer(turn.lines)) and words_itself(turn, action)
+    return _rests_on_nothing(turn, action) and writes_chinese(said_by_customer(turn.lines))
+
+
+def _rests_on_nothing(turn: Running, action: DialogueAction) -> bool:
+    """Say whether a small model's words cite no rule; a strict one is said as it is written."""
+    quotes = turn.context.release.quotes
+    return quotes and not turn.cited(action) and words_itself(turn, action)
 
 
 def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
@@ -126,7 +139,7 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
     if (
         action.name != REPLY
         or action.reply == turn.say(courtesies.ON_IT)
-        or not words_itself(turn, action)
+        or not _rests_on_nothing(turn, action)
     ):
         return False
     if turn.lines and turn.lines[-1].role == "tool":

@@ -28,7 +28,7 @@ _AGREES = (
 )
 # No space needs to stand around it.
 _AGREES_ELSE = (
-    r"👍[🏻-🏿]?|✅|👌[🏻-🏿]?|(?:是|好|可以|行|对|嗯|要)[的吧啊呀]?|确[认定]|同意|没问题"
+    r"👍[🏻-🏿]?|✅|👌[🏻-🏿]?|(?:是|好|可以|行|对|嗯|要)[的吧啊呀]?|需要的?|确[认定]|同意|没问题"
 )
 _BESIDE = (
     r"please|pl[sz]|thanks|thank you|very much|a lot|so much|do so|then|and|now|asap|right away"
@@ -38,7 +38,7 @@ _BEFORE = r"actually|well|oh|um+|hm+|please|pl[sz]"  # none of these agrees
 _APART = r"[\s,.!…，。！、]"  # each stands in front of one word alone: two ways to read it multiply
 _YES = re.compile(
     rf"(?:(?:{_BEFORE}){_APART}+|请{_APART}*)*(?:{_AGREES_ELSE}|(?:{_AGREES})(?!\w))"
-    rf"(?:{_APART}*(?:{_AGREES_ELSE}|谢谢|请)|{_APART}+(?:{_AGREES}|{_BESIDE})(?!\w))*{_APART}*",
+    rf"(?:{_APART}*(?:{_AGREES_ELSE}|谢谢[您你]?|麻烦[您你]?了?|请)|{_APART}+(?:{_AGREES}|{_BESIDE})(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\S*\d\S*")  # an identifier, and no reason that is one of a list
@@ -49,10 +49,12 @@ _LEAVES = (
 )
 _DONT = r"(?:don't|do not)(?: do (?:it|that))?"
 _DECLINES = rf"{_LEAVES}|no way|no|nope|nah|{_DONT}|i (?:don't|do not) want (?:you )?to do it"
-_DECLINES_ELSE = r"(?:先|还是)?(?:不|别)(?:要|用|行)?做?了?|算了|否"
+_DECLINES_ELSE = (
+    r"(?:暂时|先|还是)?(?:不|别)(?:要|用|行|需要|必|好|可以|同意)?做?了?|不[退打]了?|算了|否"
+)
 _NO = re.compile(
     rf"(?:(?:{_BEFORE}|ok|okay|sorry){_APART}+)*(?:{_DECLINES_ELSE}|(?:{_DECLINES})(?!\w))"
-    rf"(?:{_APART}*(?:{_DECLINES_ELSE}|谢谢)"
+    rf"(?:{_APART}*(?:{_DECLINES_ELSE}|谢谢[您你]?)"
     rf"|{_APART}+(?:{_DECLINES}|thanks|thank you|please|actually|sorry)(?!\w))*{_APART}*",
     re.IGNORECASE,
 )
@@ -117,7 +119,7 @@ def _names(call: Call) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str
     doing = rf"{_WISHES}{_any_of({deed} - objects)}{whose}(?:\s+{nouns})?(?:\s+{own})?"
     alike = [kind.pattern.split("|") for kind in KIND_WORDS.values() if kind.search(deed)]
     chinese = _any_of(word for words in alike for word in words if not word.isascii())
-    in_chinese = rf"(?:我?(?:想要?|要))?{chinese}(?:这个|我的|该)?(?:订单)?(?:\s*{own})?吧?"
+    in_chinese = rf"(?:请?帮我|我?(?:想要?|要))?{chinese}(?:这个|我的|该)?(?:订单)?(?:\s*{own})?吧?"
     return _whole(doing), _whole(in_chinese), _whole(own)
 
 
@@ -152,8 +154,12 @@ def question(tool: Tool, action: DialogueAction, said: Sequence[str]) -> Dialogu
 
 
 def choices_for(question: str) -> list[str]:
-    """Return what to answer a question with, which may follow a rule in another language."""
-    return list(CHOICES_ZH if writes_chinese(question.splitlines()[-1:]) else CHOICES)
+    """Return what to answer a question with.
+
+    It may follow a rule in another language, and end with the customer's own words in brackets.
+    """
+    asks = re.split(r"[(（]", question.splitlines()[-1])[0]
+    return list(CHOICES_ZH if writes_chinese([asks]) else CHOICES)
 
 
 def _worded(value: Any) -> str:
@@ -167,7 +173,7 @@ def _worded(value: Any) -> str:
             return ", ".join(map(_worded, value))
         case dict():
             return listed(value)
-    return str(value)
+    return " ".join(str(value).split())
 
 
 def listed(given: dict[str, Any]) -> str:

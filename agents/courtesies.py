@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from agents.actions import CLARIFY, CLOSE, HANDOFF, REPLY, DialogueAction
 from agents.clauses import DENIES
 from agents.confirming import LEFT
+from agents.finding import asks_for_one
 from agents.phrases import Phrase
 from agents.turning import Running
 
@@ -46,13 +47,15 @@ _BYE = re.compile(
     r"(\W|\b(ok(ay)?|no|all ?right|great|perfect|fine|got it|thanks?|thank you|thx|ty|cheers"
     r"|so much|very much|a lot|then|for now|all|have a (nice|good) (day|one)|that's all|that is all"
     r"|see you( soon| later)?|good ?bye|bye|good ?night)(?!\w)"
-    r"|再见|谢谢(您|你)?|拜拜|没有了|不用了|没事了|好的?)*",
+    r"|再见|谢谢(您|你)?|感谢|辛苦(您|你)?了|拜拜|没有了|不用了|没事了|好的?)*",
     re.IGNORECASE,
 )
 _LEAVES = re.compile(
     r"\b(bye|good ?bye|good ?night|see you|that's all|that is all)\b|再见|拜拜", re.I
 )
-_THANKS = re.compile(r"\b(thanks?|thank you|thx|ty|cheers)\b|谢谢|没有了|不用了|没事了", re.I)
+_THANKS = re.compile(
+    r"\b(thanks?|thank you|thx|ty|cheers)\b|谢谢|感谢|辛苦|没有了|不用了|没事了", re.I
+)
 _ASKS = re.compile(r"[?？]")
 _HELLO = (
     r"hi+|hello|hey+|hiya|greetings|good (?:morning|afternoon|evening|day)"
@@ -62,13 +65,12 @@ _HELLO_ZH = (
     r"(?:[您你]|大家|(?:早上|上午|中午|下午|晚上))好[啊呀]?|早安|哈[喽啰]|嗨"
     r"|[您你]?在(?:吗|么|不在)|有人(?:在)?[吗么]|客服|亲"
 )
-# With who greets perhaps, and nothing else: "Hi, Maya here", not "hi, my food is cold". What
-# stands where a name does without its capital may say how things are: "hi, this is urgent".
-_NAME = r"(?-i:[A-Z][a-z]+|[\u4e00-\u9fff]{2,4})"
+# With who greets perhaps, and nothing else: "Hi, Maya here", not "hi, it's Broken".
+_NAME = r"(?-i:[A-Z][a-z]+)"
 _GREETS = re.compile(
     rf"(?:(?:{_HELLO})(?!\w)|{_HELLO_ZH})"
     rf"(?:[\s,.!?~，。！？～]+(?:(?:{_HELLO}|there|again|all|everyone|team)(?!\w)|{_HELLO_ZH})|{_HELLO_ZH})*"
-    rf"(?:[\s,.!]+(?:(?:it's|this is|i'm|i am|my name is) {_NAME}(?: here)?|{_NAME} here))?"
+    rf"(?:[\s,.!]+(?:my name is {_NAME}|(?:(?:it's|this is|i'm|i am) )?{_NAME} here))?"
     r"[\s,.!?~，。！？～👋😊🙂]*",
     re.IGNORECASE,
 )
@@ -105,6 +107,11 @@ def parting(turn: Running, close: DialogueAction) -> DialogueAction:
     return DialogueAction(REPLY, turn.say(ON_IT), "What was begun goes on")
 
 
+def _is_open(text: str) -> bool:
+    """Say whether a line of ours waits for an answer."""
+    return asks_for_one(text) or bool(_ASKS.search(text) and not text.endswith(_OPEN))
+
+
 def greets(said: Sequence[str]) -> bool:
     """Say whether messages greet and say nothing else."""
     return all(_GREETS.fullmatch(text.strip().replace("’", "'")) for text in said)
@@ -114,8 +121,8 @@ def greeted(turn: Running, said: Sequence[str]) -> DialogueAction | None:
     """Return a greeting to who greets and says nothing else, if no question of ours is open."""
     if not greets(said):
         return None
-    told = [line.text for line in turn.lines if line.role == "agent"]
-    if told and _ASKS.search(told[-1]) and not told[-1].endswith(_OPEN):
+    told = [line for line in turn.lines if line.role == "agent"]
+    if told and (told[-1].is_staff or _is_open(told[-1].text)):
         return None
     if turn.context.at_work:
         return DialogueAction(REPLY, turn.say(ON_IT), "What was begun goes on")

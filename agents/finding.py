@@ -88,8 +88,13 @@ def wants(lines: Sequence[Line]) -> list[str]:
             is_answer = asked and said and _names_one(line.text)
             said.append(f"{said.pop()} {line.text}" if is_answer else line.text)
         elif line.role == "agent":
-            asked = any(map(_ASKS_FOR_ONE.search, sentences(line.text)))
+            asked = asks_for_one(line.text)
     return said
+
+
+def asks_for_one(text: str) -> bool:
+    """Say whether a line of the agent asks for a number."""
+    return any(map(_ASKS_FOR_ONE.search, sentences(text)))
 
 
 def _names_one(text: str) -> bool:

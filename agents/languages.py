@@ -71,6 +71,12 @@ def may_be_another(text: str) -> bool:
     return not is_listed(text) or (bool(words) and not any(map(_is_common, words)))
 
 
+def has_english(text: str) -> bool:
+    """Say whether a common English word stands in a text, in small letters or at its begin."""
+    words = _LOWER.findall(plain(text[:1].lower() + text[1:]))
+    return any(_is_common(word) or word in SHARED for word in words)
+
+
 def _is_english(text: str) -> bool:
     words = _LOWER.findall(text)
     if len(words) < FEWEST_WORDS:

@@ -8,10 +8,18 @@ import re
 from collections.abc import Sequence
 from typing import Self
 
-IDEOGRAPHS_A_WORD = 1.5  # a Chinese word has one or two
+from agents.languages import has_english
+
+# Signs of which Chinese sentences are made; a dish or a name alone may stand in any language.
+_TELLING = re.compile(
+    r"[我你您他她它们的了吗呢吧啊要想是在不没请给这那哪怎么就都也还很到把被退换]"
+    r"|订单|人工|客服|谢谢|再见|取消|[早晚]上好"
+)
 _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")  # Japanese has ideographs, too
-_WORD = re.compile(r"[^\W\d_\u2e80-\U0003ffff]{2,}(?![\w-]*\d)")  # GW1003 is of no language
+_LATIN = r"[^\W\d_\u2e80-\U0003ffff]"
+_WORD = re.compile(rf"(?<!{_LATIN}){_LATIN}{{2,}}+(?![\w-]*\d)")  # GW1003 is of no language
+_ADDRESS = re.compile(r"\S*[@/]\S*|www\.\S*")
 
 
 class Phrase(str):
@@ -36,11 +44,20 @@ class Phrase(str):
 def writes_chinese(said: Sequence[str]) -> bool:
     """Say whether who `said` this, oldest first, writes Chinese, by the last message that tells.
 
-    A number, an emoji or one word ("OK") tells nothing, and a name in the other script little.
+    A number, an address, an emoji, a name or one word ("OK") tells nothing.
     """
-    for text in reversed(said):
-        ideographs = 0 if _KANA.search(text) else len(_IDEOGRAPH.findall(text))
-        words = len(_WORD.findall(text))
-        if ideographs or words > 1:
-            return ideographs / IDEOGRAPHS_A_WORD >= words
-    return False
+    for text in map(_told_by, reversed(said)):
+        if _TELLING.search(text):
+            return True
+        if is_english(text):
+            return False
+    return any(_IDEOGRAPH.search(text) and not _WORD.search(text) for text in map(_told_by, said))
+
+
+def is_english(text: str) -> bool:
+    """Say whether a text has two words or more, a common English one among them."""
+    return len(_WORD.findall(text)) > 1 and has_english(text)
+
+
+def _told_by(text: str) -> str:
+    return "" if _KANA.search(text) else _ADDRESS.sub(" ", text)

@@ -52,7 +52,7 @@ _WHY = {
     "refused": Phrase("{whom} did not want to answer.", zh="{whom}不愿回答。"),
     "wrong_number": Phrase(
         "{whom} has another number: nobody of that name answered.",
-        zh="这不是{whom}的号码，接电话的另有其人。",
+        zh="打错了，接电话的不是{whom}。",
     ),
     "hung_up": Phrase("{whom} hung up.", zh="{whom}挂断了电话。"),
     "never_again": Phrase(

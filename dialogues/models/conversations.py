@@ -16,7 +16,7 @@ from agents.phrases import Phrase
 from knowledge.models import Scene
 from wowconsole.roles import AnyUser, sees_every_scene
 
-LANGUAGE_TOLD_BY = 5  # messages of the customer
+LANGUAGE_TOLD_BY = 20  # messages of the customer
 
 
 class EventKind(models.TextChoices):

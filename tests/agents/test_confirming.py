@@ -1,7 +1,9 @@
 """What counts as a customer's yes, what does not, and what the yes is to."""
 
+import pytest
+
 from agents.actions import DialogueAction
-from agents.confirming import Call, question, says_yes
+from agents.confirming import Call, question, says_no, says_yes
 from agents.models import Tool
 
 CANCEL = Call("cancel_order", {"order_id": "GW1009"})
@@ -117,3 +119,20 @@ def test_what_a_customer_wrote_is_no_place_to_fill():
     given = {"text": "{address}", "address": "1 Main St"}
     asked = question(tool, DialogueAction("send", "", arguments=given), [])
     assert asked.reply == "Send {address} to 1 Main St for {price}?"
+
+
+@pytest.mark.parametrize(
+    "text", ["需要", "帮我退款", "好的，谢谢您", "是的 麻烦您了", "请帮我退款"]
+)
+def test_a_yes_in_chinese(text):
+    assert says_yes(text, REFUND)
+    assert not says_no(text, REFUND)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["不需要", "不退了", "不退", "不必了", "暂时不用", "不可以", "不同意", "不好", "不用了谢谢您"],
+)
+def test_a_no_in_chinese(text):
+    assert says_no(text, REFUND)
+    assert not says_yes(text, REFUND)

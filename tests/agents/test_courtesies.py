@@ -11,14 +11,30 @@ from tests.engine import says
 from tests.factories import make_release
 
 GREETINGS = (
-    *("Hi", "hello!", "Hey there", "Good morning, hello", "Hi, Maya here", "hello, I'm Tom."),
-    *("Hi it's Anna here", "is anyone there?", "你好", "您好，在吗", "你好啊", "在吗？", "嗨 客服"),
+    *("Hi", "hello!", "Hey there", "Good morning, hello", "Hi, Maya here", "hello, I'm Tom here."),
+    *(
+        "Hi it's Anna here",
+        "Hello, my name is Tom",
+        "is anyone there?",
+        "你好",
+        "您好，在吗",
+        "你好啊",
+        "在吗？",
+        "嗨 客服",
+    ),
     *("晚上好！", "有人吗", "亲，在么", "Hello 👋"),
 )
 MORE = (
     *("hi, my food is cold", "Hi, where is GW1003?", "hello, this is urgent", "hi, I'm hungry"),
     *("你好，我要退款", "在吗，订单到哪了", "客服电话多少", "Hi-fi", "highlight", "亲子餐", "OK"),
-    *("good morning menu", "Hi, Maya here, my soup is cold", ""),
+    *(
+        "Hi, it's Broken",
+        "hi, this is 退款",
+        "Hi, I'm Allergic",
+        "good morning menu",
+        "Hi, Maya here, my soup is cold",
+        "",
+    ),
 )
 
 
@@ -61,6 +77,10 @@ class GreetingTests(AgentMixin, TestCase):
     async def test_not_where_a_question_is_open_or_something_goes_on(self):
         asked = [Line("customer", "refund"), Line("agent", "Which order?")]
         assert (await self.said(*asked, Line("customer", "Hello?"))).reply != courtesies.WELCOME
+        asked = [Line("customer", "cancel it"), Line("agent", "Please tell me the order number.")]
+        assert (await self.said(*asked, Line("customer", "Hello?"))).reply != courtesies.WELCOME
+        person = [Line("customer", "hm"), Line("agent", "I look into it.", is_staff=True)]
+        assert (await self.said(*person, Line("customer", "Hello?"))).reply != courtesies.WELCOME
         begun = [Line("customer", "Call them"), Line("agent", "I have started that.")]
         action = await self.said(*begun, Line("customer", "Hello?"), at_work=["1"])
         assert (action.name, action.reply) == (REPLY, courtesies.ON_IT)

@@ -1,6 +1,7 @@
 """What code says itself is said in the customer's language; with it their tools' other wordings."""
 
 import re
+import time
 from importlib import import_module
 from itertools import chain
 from pkgutil import walk_packages
@@ -19,7 +20,7 @@ from agents.finding import goes_on
 from agents.models import Tool
 from agents.phrases import Phrase, writes_chinese
 from agents.prompting import Line
-from tests.agents.test_guarding import AgentMixin
+from tests.agents.test_guarding import RULE, AgentMixin
 from tests.agents.test_promising import claims
 from tests.agents.test_proposing import LOOK, ONE_ORDER
 from tests.engine import says
@@ -85,12 +86,30 @@ def test_none_claims_what_needs_a_source():
         (["我要退款", "Sorry, I meant GW1003"], False),
         (["Where is my order?", "在哪"], True),
         (["My name is 李雷 and I am waiting"], False),
+        (["Refund 宫保鸡丁 please"], False),
+        (["Where is 麻婆豆腐"], False),
+        (["I ordered 宫保鸡丁"], False),
+        (["Cancel 宫保鸡丁 GW1009"], False),
+        (["Which dish is it?", "宫保鸡丁"], False),
+        (["宫保鸡丁"], True),
+        (["取消订单", "GW1009 wang.lei@example.com"], True),
+        (["取消订单", "https://example.com/my/order/of/today"], True),
+        (["我要改地址", "350 Fifth Avenue New York"], True),
+        (["我的MacBook Pro Max Ultra坏了"], True),
+        (["我想退 Sweet Sour Pork Ribs"], True),
         (["注文はどこですか"], False),
         (["ขอเงินคืน"], False),
     ],
 )
 def test_the_last_message_that_tells_decides(said, chinese):
     assert writes_chinese(said) is chinese
+
+
+def test_a_long_word_takes_no_time():
+    began = time.perf_counter()
+    for text in ("a" * 1999 + "1", "a1" * 1000, "宫a" * 1000, "@" * 2000, "a@" * 1000):
+        writes_chinese([text])
+    assert time.perf_counter() - began < 0.5
 
 
 class ChineseTests(AgentMixin, TestCase):
@@ -179,6 +198,29 @@ class ChineseTests(AgentMixin, TestCase):
         self.engine.always = says("您会得到50元的代金券。", knowledge=[])
         last = await self.finished(Line("customer", "我的汤里有头发，你们赔什么"))
         assert (last.action.name, last.action.reply) == (HANDOFF, degrading.SORRY.zh)
+
+    async def test_a_strict_rule_is_said_as_it_is_written(self):
+        release = await sync_to_async(make_release)(limits={"composition": {"low": "strict"}})
+        said = says("x", knowledge=[self.unit.pk])
+        last = await self.asked("my cold soup 会怎样", said=said, release=release)
+        assert last.action.reply == RULE
+
+    async def test_who_says_thanks_is_not_told_that_nothing_was_found(self):
+        for text in ("谢谢", "好的，谢谢您", "辛苦了"):
+            last = await self.asked(text, said=says("You are welcome, my dear friend!"))
+            assert last.action.reply == courtesies.ANYTHING_ELSE.zh, text
+
+    async def test_what_is_of_no_language_is_said(self):
+        last = await self.asked("太好了", said=says("👍"))
+        assert last.action.reply == "👍"
+
+    def test_buttons_are_of_the_question_and_not_of_what_the_customer_wrote(self):
+        for question, choices in (
+            ("要退款吗（reason: the food arrived cold today）？", confirming.CHOICES_ZH),
+            ("Shall I refund it (reason: 送来的时候面条都凉透了)?", confirming.CHOICES),
+            ("Cold food is refunded.\n要退款吗？", confirming.CHOICES_ZH),
+        ):
+            assert confirming.choices_for(question) == list(choices), question
 
     async def test_what_only_one_language_words_is_said_in_that(self):
         await Tool.objects.filter(name="cancel").aupdate(confirmation_zh="")
