@@ -1,5 +1,6 @@
 """What small models word themselves is not said where it asks nothing or rests on nothing."""
 
+from asgiref.sync import sync_to_async
 from django.test import TestCase
 
 from agents import admitting, courtesies
@@ -8,7 +9,7 @@ from agents.master import Delta
 from agents.prompting import Line
 from tests.agents.test_guarding import RULE, AgentMixin
 from tests.engine import says
-from tests.factories import make_release, make_tool
+from tests.factories import make_published_unit, make_release, make_tool
 
 ORDER = {"type": "string", "pattern": "^GW[0-9]{4}$"}
 OPENING = "I'm sorry. I'm opening the order."
@@ -49,6 +50,17 @@ class AdmittingTests(AgentMixin, TestCase):
     async def test_what_rests_on_nothing_is_not_told(self):
         action = await self.said(says(MADE_UP))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
+
+    async def test_a_strict_rule_without_a_figure_is_no_small_talk(self):
+        asked, rule = "May I refreeze it?", "A dish that has thawed must never be frozen once more."
+        fields = {"condition": asked, "content": rule, "risk": "high"}
+        unit = await sync_to_async(make_published_unit)(scene=self.scene, **fields)
+        for quotes in (True, False):
+            limits = {"quote_rules": quotes, "composition": {"high": "strict"}}
+            release = await sync_to_async(make_release)(limits=limits)
+            self.engine.will(says("You may do that.", knowledge=[unit.pk]))
+            last = await self.finished(Line("customer", asked), release=release)
+            assert (last.action.name, last.action.reply) == (REPLY, rule)
 
     async def test_what_was_told_of_one_order_is_not_said_of_another(self):
         told = Line("tool", name="look", arguments={"order_id": "GW1002"}, result={"wait": 5})
