@@ -33,6 +33,11 @@ _DENIES_ALL = re.compile(
     r" (find|see|have)\b|没有找到|找不到|查不到",
     re.IGNORECASE,
 )
+# Of an order: "GW1003 is still being prepared".
+_STATE = re.compile(
+    r"\d[\"'”’)]?\s+(?:is|was|has|had|will|isn't|wasn't|hasn't|won't)\b|\d\s*(?:已|正在|还在|的状态)",
+    re.IGNORECASE,
+)
 _FAREWELL = re.compile(
     r"\b(good ?bye|bye|see you|good ?night|have an? \w+ \w+|clos(e|ing) (the|this) chat"
     r"|end of (the )?chat)\b|再见|拜拜",
@@ -64,7 +69,8 @@ def instead(turn: Running, action: DialogueAction) -> DialogueAction:
         return _asking(turn, action) or action
     if action.name == HANDOFF and turn.context.release.quotes:
         return replace(action, reply=_to_whom(turn, action.reply))
-    if _tells_what_stands_nowhere(turn, action) or _is_in_english(turn, action):
+    made_up = (_tells_what_stands_nowhere, _tells_of_an_order, _is_in_english)
+    if any(each(turn, action) for each in made_up):
         return replace(action, name=CLARIFY, reply=_lacking(turn) or turn.say(_nothing(turn)))
     return action
 
@@ -148,3 +154,12 @@ def _tells_what_stands_nowhere(turn: Running, action: DialogueAction) -> bool:
         return True
     is_small_talk = count_words(action.reply) <= SMALL_TALK_WORDS
     return not is_small_talk and not any(letter.isdigit() for letter in action.reply)
+
+
+def _tells_of_an_order(turn: Running, action: DialogueAction) -> bool:
+    """Say whether a small model's question tells how an order is of which no call has told."""
+    if action.name != CLARIFY or not turn.context.release.quotes:
+        return False
+    parts = [each for part in action.reply.split("，") for each in SENTENCE.split(part)]
+    told = [each for each in parts if not each.rstrip().endswith(("?", "？"))]
+    return any(_STATE.search(each) and names_untold(each, turn.lines) for each in told)

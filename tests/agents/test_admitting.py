@@ -76,6 +76,17 @@ class AdmittingTests(AgentMixin, TestCase):
             ]
             assert (await self.finished(*lines)).action.reply == reply, order
 
+    async def test_a_question_tells_nothing_of_an_order_that_nobody_looked_up(self):
+        for words in (
+            "GW1003 is still being prepared, so I need your number. Which is it?",
+            "GW1003正在配送，请问哪里不对？",
+        ):
+            action = await self.said(says(words, CLARIFY), text="Something is odd with GW1003")
+            assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN), words
+        for words in ("Is it GW1003 that is late?", "Please tell me more of GW1003."):
+            action = await self.said(says(words, CLARIFY), text="Something is odd with GW1003")
+            assert action.reply == words
+
     async def test_nobody_denies_what_nobody_looked_up(self):
         action = await self.said(says("I have no information on that order GW1009."))
         assert (action.name, action.reply) == (CLARIFY, admitting.UNKNOWN)
