@@ -187,10 +187,12 @@ class Conversation(models.Model):
         return reverse("dialogues:conversation-detail", args=[self.public_id])
 
     def say(self, phrase: Phrase) -> str:
-        """Return a sentence of ours in the language in which the customer wrote last."""
-        said = self.events.filter(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
-        texts = said.order_by("-seq").values_list("text", flat=True)[:LANGUAGE_TOLD_BY]
-        return phrase.to(list(texts)[::-1])
+        """Return a sentence of ours in the language in which the customer wrote or spoke last."""
+        wrote = Q(kind=EventKind.MESSAGE, role=Role.CUSTOMER)
+        spoke = Q(kind=EventKind.JOB, data__result__has_key="said")
+        said = self.events.filter(wrote | spoke).order_by("-seq")
+        texts = said.values_list("text", "data__result__said")[:LANGUAGE_TOLD_BY]
+        return phrase.to([str(text or heard or "") for text, heard in reversed(texts)])
 
 
 class Event(models.Model):

@@ -392,6 +392,17 @@ class WaitTests(EngineMixin, TestCase):
             await sync_to_async(do_jobs)()
             return await self.answered(conversation)
 
+    def test_the_language_is_that_of_what_was_said_too(self):
+        heard = hearing.Heard("我的订单到哪了", 0.9, "ear")
+        with (
+            patch.object(hearing, "can_hear", return_value=True),
+            patch.object(hearing, "hear", return_value=heard),
+        ):
+            conversation = make_message(voice())
+            assert conversation.say(looking.UNCLEAR) == looking.UNCLEAR
+            do_jobs()
+        assert conversation.say(looking.UNCLEAR) == looking.UNCLEAR.zh
+
     async def test_a_recording_of_which_nothing_is_made_out_is_said_to_be_so(self):
         heard = hearing.Heard("", None, "ear")
         assert await self.replies_to_voice(return_value=heard) == [looking.INAUDIBLE]
