@@ -23,7 +23,7 @@ PIE = "The pie is cold, refund GW1009"
 
 
 def offer(said):
-    return f"{COLD}\nShall I refund GW1009 (reason: {said[:20]})?"
+    return f"{COLD}\nShall I refund GW1009 (reason: {said[:20].strip()})?"
 
 
 class GrantingTests(AgentMixin, TestCase):

@@ -26,7 +26,7 @@ def test_patterns_of_everyday_do_not():
 
 
 def test_one_that_was_saved_before_finds_nothing_and_long_words_are_no_identifiers():
-    started = time.perf_counter()
+    started = time.process_time()
     assert list(identifiers("^([A-Z0-9]+-?)+$", "A" * 40 + "_")) == []
     assert list(identifiers(r"^\w*\w*\w*!$", "A" * 4000 + " GW!")) == ["GW!"]
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

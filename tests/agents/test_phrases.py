@@ -106,10 +106,10 @@ def test_the_last_message_that_tells_decides(said, chinese):
 
 
 def test_a_long_word_takes_no_time():
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("a" * 1999 + "1", "a1" * 1000, "宫a" * 1000, "@" * 2000, "a@" * 1000):
         writes_chinese([text])
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 class ChineseTests(AgentMixin, TestCase):

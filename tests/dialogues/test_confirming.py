@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from time import perf_counter
+from time import process_time
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -256,7 +256,7 @@ class ConfirmationTests(EngineMixin, TestCase):
 
 class NoTests(SimpleTestCase):
     def test_long_ones_are_read_at_once(self):
-        call, started = Call("cancel_order", {"order_id": "GW1009"}), perf_counter()
+        call, started = Call("cancel_order", {"order_id": "GW1009"}), process_time()
         for word in (
             *(
                 "好 ",
@@ -288,7 +288,7 @@ class NoTests(SimpleTestCase):
             said = f"{word * 200}but"
             assert not says_yes(said, call)
             assert not says_no(said, call)
-        assert perf_counter() - started < 1
+        assert process_time() - started < 1
 
     def test_what_is_a_no(self):
         call = Call("cancel_order", {"order_id": "GW1009"})

@@ -1,6 +1,6 @@
 """A no to unasked messages, in words: heard, kept and confirmed. No question is taken for it."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -165,6 +165,6 @@ def test_nothing_else_does(text):
 
 def test_a_long_text_is_read_at_once():
     for words in ("please ", "any more ", "ever again ", "these messages ", "stop, ", "别再"):
-        started = perf_counter()
+        started = process_time()
         declines(f"stop sending me messages {words * 300}x", is_reply=True)
-        assert perf_counter() - started < 0.2
+        assert process_time() - started < 0.2

@@ -1,6 +1,5 @@
 """Conflicts: found at saving, kept once, closed, dismissed, overridden; and what they cost."""
 
-from time import perf_counter
 from unittest import mock
 
 from django.test import TestCase, TransactionTestCase
@@ -204,8 +203,8 @@ class FaultTests(TransactionTestCase):
         assert KnowledgeUnit.objects.filter(pk=unit.pk).exists()
 
 
-class SpeedTests(ConflictTests):
-    def test_a_check_among_thousands_of_rules_is_quick(self):
+class SizeTests(ConflictTests):
+    def test_a_check_among_thousands_of_rules_compares_with_a_few(self):
         words = ["shoes", "coats", "boots", "hats", "gloves", "belts", "shirts", "bags"]
         units = KnowledgeUnit.objects.bulk_create(
             KnowledgeUnit(scene=self.scene, owner=self.author) for _ in range(2_000)
@@ -224,8 +223,7 @@ class SpeedTests(ConflictTests):
         for unit, revision in zip(units, revisions, strict=True):
             unit.latest = revision
         KnowledgeUnit.objects.bulk_update(units, ["latest"], batch_size=1000)
-        conflicts.check(self.unit().latest)  # the model is loaded, the plan is known
         draft = self.unit(condition="When boots number 42 came back bags")
-        started = perf_counter()
-        conflicts.check(draft.latest)
-        assert perf_counter() - started < 5  # comparing with each would take 20
+        with mock.patch.object(conflicts, "compare", wraps=conflicts.compare) as compare:
+            conflicts.check(draft.latest)
+        assert 0 < compare.call_count < 100
