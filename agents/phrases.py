@@ -19,7 +19,8 @@ _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")  # Japanese has ideographs, too
 _LATIN = r"[^\W\d_\u2e80-\U0003ffff]"
 _WORD = re.compile(rf"(?<!{_LATIN}){_LATIN}{{2,}}+(?![\w-]*\d)")  # GW1003 is of no language
-_ADDRESS = re.compile(r"\S*[@/]\S*|www\.\S*")
+# Of ASCII signs alone: 退款/取消 is none.
+_ADDRESS = re.compile(r"(?<![!-~])(?:[!-~]*[@/][!-~]*|www\.[!-~]*)")
 
 
 class Phrase(str):

@@ -92,6 +92,7 @@ def test_none_claims_what_needs_a_source():
         (["Cancel 宫保鸡丁 GW1009"], False),
         (["Which dish is it?", "宫保鸡丁"], False),
         (["宫保鸡丁"], True),
+        (["Where is my order?", "我要退款/取消"], True),
         (["取消订单", "GW1009 wang.lei@example.com"], True),
         (["取消订单", "https://example.com/my/order/of/today"], True),
         (["我要改地址", "350 Fifth Avenue New York"], True),
@@ -107,7 +108,7 @@ def test_the_last_message_that_tells_decides(said, chinese):
 
 def test_a_long_word_takes_no_time():
     began = time.process_time()
-    for text in ("a" * 1999 + "1", "a1" * 1000, "宫a" * 1000, "@" * 2000, "a@" * 1000):
+    for text in ("a" * 1999 + "1", "a1" * 1000, "a" * 2000, "宫a" * 1000, "@" * 2000, "a@" * 1000):
         writes_chinese([text])
     assert time.process_time() - began < 0.5
 
